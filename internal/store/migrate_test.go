@@ -1,0 +1,106 @@
+package store
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestOpenAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	stdout := captureStdout(t)
+	for i := range 3 {
+		db, err := Open(t.Context(), Config{Path: path})
+		if err != nil {
+			t.Fatalf("Open %d: %v", i, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := stdout(); text != "" {
+		t.Errorf("the migrations printed %q", text)
+	}
+}
+
+// captureStdout sends what the process prints into a file; the result stops
+// that and returns it.
+func captureStdout(t *testing.T) func() string {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errs := os.Stdout, os.Stderr
+	os.Stdout, os.Stderr = f, f
+	t.Cleanup(func() { os.Stdout, os.Stderr = out, errs })
+	return func() string {
+		os.Stdout, os.Stderr = out, errs
+		data, err := os.ReadFile(f.Name())
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+}
+
+func TestNewerDatabaseIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), func(tx *Tx) error {
+		_, err := tx.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9731, 1)`)
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), Config{Path: path})
+	if !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "9731") || !strings.Contains(err.Error(), "restore a backup") {
+		t.Errorf("Open: %v, want ErrNewer, the version and what to do", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed (%v)", err)
+	}
+}
+
+func TestMigrations(t *testing.T) {
+	db, err := sql.Open("sqlite", memorySource("migrations")("_txlock=immediate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	up := func(files fstest.MapFS) error { return migrateFrom(t.Context(), db, files, log) }
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("-- +goose Up\n" + text)} }
+
+	files := fstest.MapFS{"0001_a.sql": file("CREATE TABLE a (id TEXT);")}
+	if err := errors.Join(up(files), up(files)); err != nil {
+		t.Fatal(err)
+	}
+	files["0002_b.sql"] = file("CREATE TABLE b (id TEXT);\nCREATE TABLE a (id TEXT);")
+	if err := up(files); err == nil || !strings.Contains(err.Error(), "0002_b.sql") {
+		t.Errorf("a migration that fails: %v, want its name", err)
+	}
+	files["0002_b.sql"] = file("CREATE TABLE b (id TEXT);\nINSERT INTO a VALUES ('x');")
+	if err := up(files); err != nil {
+		t.Errorf("the same migration, mended: %v", err)
+	}
+	var rows int
+	if err := db.QueryRow(`SELECT COUNT(*) FROM a, (SELECT COUNT(*) FROM b)`).Scan(&rows); err != nil || rows != 1 {
+		t.Errorf("%d rows, %v; want 1", rows, err)
+	}
+}

@@ -1,0 +1,58 @@
+-- +goose Up
+
+-- deleted_at is the moment from which a secret scheduled for deletion is gone;
+-- accessed_at is the start of the UTC day of the last read, 0 before the first.
+-- tagged stays true once a secret has had a tag: AWS then shows an empty list.
+-- rev grows with every transaction that touches the secret or what hangs on it.
+CREATE TABLE secrets (
+	id          TEXT    NOT NULL PRIMARY KEY,
+	account     TEXT    NOT NULL,
+	region      TEXT    NOT NULL,
+	name        TEXT    NOT NULL,
+	suffix      TEXT    NOT NULL,
+	rev         BIGINT  NOT NULL,
+	description TEXT    NOT NULL,
+	kms_key_id  TEXT    NOT NULL,
+	policy      TEXT    NOT NULL,
+	tagged      BOOLEAN NOT NULL,
+	created_at  BIGINT  NOT NULL,
+	changed_at  BIGINT  NOT NULL,
+	accessed_at BIGINT  NOT NULL,
+	deleted_at  BIGINT,
+	UNIQUE (account, region, name)
+);
+CREATE INDEX secrets_by_creation ON secrets (account, region, created_at, id);
+CREATE INDEX secrets_by_change ON secrets (account, region, changed_at, id);
+CREATE INDEX secrets_by_access ON secrets (account, region, accessed_at, id);
+CREATE INDEX secrets_due ON secrets (deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- kind is 'string', 'binary', or '' for a version that has no value yet.
+-- kms_key is the ARN of the key that sealed data_key, '' for the default key.
+CREATE TABLE secret_versions (
+	secret_id   TEXT   NOT NULL REFERENCES secrets (id) ON DELETE CASCADE,
+	version_id  TEXT   NOT NULL,
+	kind        TEXT   NOT NULL,
+	kms_key     TEXT   NOT NULL,
+	data_key    BYTEA,
+	value       BYTEA,
+	created_at  BIGINT NOT NULL,
+	accessed_at BIGINT NOT NULL,
+	PRIMARY KEY (secret_id, version_id)
+);
+
+CREATE TABLE secret_stages (
+	secret_id  TEXT NOT NULL,
+	stage      TEXT NOT NULL,
+	version_id TEXT NOT NULL,
+	PRIMARY KEY (secret_id, stage),
+	FOREIGN KEY (secret_id, version_id) REFERENCES secret_versions (secret_id, version_id) ON DELETE CASCADE
+);
+CREATE INDEX secret_stages_by_version ON secret_stages (secret_id, version_id);
+
+CREATE TABLE secret_tags (
+	secret_id TEXT   NOT NULL REFERENCES secrets (id) ON DELETE CASCADE,
+	position  BIGINT NOT NULL,
+	key       TEXT   NOT NULL,
+	value     TEXT   NOT NULL,
+	PRIMARY KEY (secret_id, key)
+);

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// A readPool is a handful of connections that only read.
+type readPool struct {
+	log    *slog.Logger
+	conns  []*conn
+	idle   chan *conn
+	gate   sync.Locker // held while a transaction reads
+	closed chan struct{}
+}
+
+func newReadPool(conns []*conn, gate sync.Locker, log *slog.Logger) *readPool {
+	p := &readPool{log: log, conns: conns, idle: make(chan *conn, len(conns)), gate: gate, closed: make(chan struct{})}
+	for _, c := range conns {
+		p.idle <- c
+	}
+	return p
+}
+
+func (p *readPool) view(ctx context.Context, fn func(*Tx) error) error {
+	c, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { p.idle <- c }()
+	p.gate.Lock()
+	defer p.gate.Unlock()
+	if _, err := c.exec("BEGIN"); err != nil {
+		c.rollback()
+		return fmt.Errorf("begin: %w", translate(err))
+	}
+	defer c.rollback()
+	tx := &Tx{conn: c}
+	return tx.run(fn, p.log)
+}
+
+func (p *readPool) take(ctx context.Context) (*conn, error) {
+	select {
+	case <-p.closed:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case c := <-p.idle:
+		return c, nil
+	case <-p.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a connection to read: %w", ctx.Err())
+	}
+}
+
+// close waits for the transactions in progress.
+func (p *readPool) close() error {
+	close(p.closed)
+	var errs []error
+	for range p.conns {
+		errs = append(errs, (<-p.idle).drop())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,42 @@
+// Package storetest opens fresh databases for tests.
+package storetest
+
+import (
+	"path/filepath"
+	"testing"
+
+	"azekura/internal/store"
+)
+
+// Open returns an empty, migrated database in a file, closed when t ends.
+func Open(t testing.TB) *store.DB {
+	t.Helper()
+	return open(t, filepath.Join(t.TempDir(), "azekura.db"))
+}
+
+// Memory is Open in memory.
+func Memory(t testing.TB) *store.DB {
+	t.Helper()
+	return open(t, "")
+}
+
+// Each runs f as a subtest on an empty, migrated database of every engine.
+func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t, Open(t)) })
+	t.Run("memory", func(t *testing.T) { f(t, Memory(t)) })
+}
+
+func open(t testing.TB, path string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close the database: %v", err)
+		}
+	})
+	return db
+}
