@@ -1,0 +1,99 @@
+// Package call is one AWS request in flight: who asks, for what, when, from
+// where. It is made at the door, goes down through one service to the store,
+// and comes back as one answer and one line of the log and the audit trail.
+package call
+
+import (
+	"cmp"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"azekura/internal/api"
+	"azekura/internal/policy"
+)
+
+// A Principal is who makes a call. The zero Principal is nobody.
+type Principal struct {
+	ARN     string // arn:aws:iam::111111111111:user/admin
+	Account string // 12 digits
+	Type    string // CloudTrail's userIdentity.type: IAMUser, AssumedRole, Root, AWSService ...
+	ID      string // unique id: AIDA...
+	Name    string // user name or session name
+}
+
+// A Call is one request of one operation. It belongs to one goroutine.
+type Call struct {
+	ID        string    // the request id, a UUID
+	Time      time.Time // when it arrived
+	Service   string    // IAM prefix: "secretsmanager"
+	Op        string    // "GetSecretValue"
+	Input     any       // decoded; what policies and the audit trail know of the request
+	Region    string    // of the credential scope
+	Principal Principal
+	Policies  *policy.Set // all that bear on the principal, compiled; nil allows nothing
+
+	AccessKeyID string
+	SourceIP    netip.Addr
+	UserAgent   string
+	TLS         string // "TLSv1.3", or "" for plain HTTP
+
+	// Filled while the call is served; read by the log and the audit trail.
+	Resource string // ARN, or what the caller named if it does not exist
+	Decision policy.Decision
+}
+
+// A Target is what a call acts on, as policies see it.
+type Target struct {
+	ARN    string           // or "*" for operations without a resource
+	Named  string           // what a denial calls it, if not by its ARN
+	Policy *policy.Document // the resource's own; nil if it has none
+	Keys   policy.Keys      // condition keys of the resource and the request; may be nil
+}
+
+// Allow returns nil if the caller may do the call's own operation on t, and
+// AWS's AccessDeniedException if not. It records target and decision.
+func (c *Call) Allow(t Target) error { return c.AllowAction(c.Service+":"+c.Op, t) }
+
+// AllowAction is Allow for another action that the call depends on, such as
+// secretsmanager:TagResource for a CreateSecret with tags.
+func (c *Call) AllowAction(action string, t Target) error {
+	c.Resource = cmp.Or(t.Named, t.ARN)
+	c.Decision = c.Policies.Decide(policy.Request{
+		Principal: c.Principal.ARN,
+		Account:   c.Principal.Account,
+		Action:    action,
+		Resource:  t.ARN,
+		Keys:      t.Keys,
+	}, t.Policy)
+	if c.Decision.Allowed {
+		return nil
+	}
+	return api.AccessDenied("User: %s is not authorized to perform: %s on resource: %s %s",
+		c.Principal.ARN, action, c.Resource, c.Decision.Because(action))
+}
+
+// As is a call of another operation of the same service that c's caller makes
+// through c, such as each GetSecretValue of a BatchGetSecretValue. It is
+// decided, and will be recorded, on its own.
+func (c *Call) As(op string, in any) *Call {
+	sub := *c
+	sub.Op, sub.Input = op, in
+	sub.Resource, sub.Decision = "", policy.Decision{}
+	return &sub
+}
+
+// LogValue is the call as one group of log attributes. It holds names and
+// outcomes only: inputs and outputs never reach it.
+func (c *Call) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", c.ID),
+		slog.String("service", c.Service),
+		slog.String("operation", c.Op),
+		slog.String("region", c.Region),
+		slog.String("principal", c.Principal.ARN),
+		slog.String("access_key", c.AccessKeyID),
+		slog.String("source", c.SourceIP.String()),
+		slog.String("resource", c.Resource),
+	)
+}
