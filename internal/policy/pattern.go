@@ -80,7 +80,10 @@ func compileAction(pattern string) actionPattern {
 func (a actionPattern) match(action string) bool { return a.text.match(action) }
 
 // arnSegments is the number of parts of an ARN. Only the last may hold colons.
-const arnSegments = 6
+const (
+	arnSegments    = 6
+	accountSegment = 4
+)
 
 // A resourcePattern matches ARNs segment by segment, so that no wildcard
 // crosses one of the first five colons, and with regard to case. The lone

@@ -77,7 +77,8 @@ func (s *Set) With(name string, document *Document) *Set {
 //     carries one fails closed: one that allows never matches, one that denies
 //     matches whatever its condition says. An empty Condition is none.
 //   - The resource's own policy is not enforced. Parse has checked it before
-//     it was stored; it neither grants nor denies here.
+//     it was stored; it neither grants nor denies here. Since a resource of
+//     another account needs its own policy's consent, it is out of reach.
 func (s *Set) Decide(r Request, resource *Document) Decision {
 	if s == nil {
 		return Decision{}
@@ -100,6 +101,9 @@ func (s *Set) Decide(r Request, resource *Document) Decision {
 				allowed = Decision{Allowed: true, By: p.name, Statement: st.label}
 			}
 		}
+	}
+	if owner := t.segments[accountSegment]; owner != "" && owner != r.Account {
+		return Decision{}
 	}
 	return allowed
 }

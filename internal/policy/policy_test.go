@@ -173,6 +173,23 @@ func TestMissingDocumentDenies(t *testing.T) {
 	}
 }
 
+// What another account owns is out of reach, whatever the caller's own
+// policies say, and a denial of theirs stays explicit.
+func TestOtherAccountIsOutOfReach(t *testing.T) {
+	everything := NewSet("x", document(t, "Allow * on *"))
+	r := Request{Account: "111122223333", Action: "kms:Decrypt", Resource: "arn:aws:kms:us-east-1:444455556666:key/1"}
+	if d := everything.Decide(r, nil); d != (Decision{}) {
+		t.Errorf("got %+v", d)
+	}
+	if d := everything.With("no", document(t, "Deny * on *")).Decide(r, nil); !d.Explicit {
+		t.Errorf("got %+v", d)
+	}
+	r.Account = "444455556666"
+	if !everything.Decide(r, nil).Allowed {
+		t.Error("denied to its owner")
+	}
+}
+
 // A set is shared by calls in flight: making a longer one leaves it alone.
 func TestWithLeavesTheSetAlone(t *testing.T) {
 	one := NewSet("allow", document(t, "Allow * on *"))

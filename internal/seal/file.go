@@ -1,0 +1,107 @@
+package seal
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"azekura/internal/envelope"
+)
+
+// A root key file is one line: the format's name, the key and the first four
+// bytes of the key's SHA-256, in base64, so that a mistyped or cut copy is
+// told from another key.
+const fileFormat = "azekura-root-key-1"
+
+const checkSize = 4
+
+// maxFile bounds what is read of a file that should hold one line.
+const maxFile = 4096
+
+// ErrNoRootKey says that there is no root key file.
+var ErrNoRootKey = errors.New("there is no root key")
+
+// CreateFile makes a new root key and writes it to a file that does not exist
+// yet, readable by its owner only. The file is durable when it returns.
+func CreateFile(path string) (_ envelope.Root, err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create the root key: %w", err)
+	}
+	defer func() {
+		if err != nil { // a partial key would stop the next start
+			os.Remove(path)
+		}
+	}()
+	key := envelope.NewKey()
+	_, err = io.WriteString(f, formatKey(&key))
+	if err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close(), syncFolder(filepath.Dir(path))); err != nil {
+		return nil, fmt.Errorf("write the root key: %w", err)
+	}
+	return newRoot(&key), nil
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// File reads the root key from a file. ErrNoRootKey says that there is none.
+// A file that others than its owner may read is refused.
+func File(path string) (envelope.Root, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s", ErrNoRootKey, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the root key: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open the root key: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("the root key %s can be read by others than its owner (mode %04o): run chmod 600 %s", path, mode, path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, fmt.Errorf("read the root key: %w", err)
+	}
+	key, err := parseKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read the root key %s: %w; restore it from your copy", path, err)
+	}
+	return newRoot(key), nil
+}
+
+func formatKey(key *envelope.Key) string {
+	sum := sha256.Sum256(key[:])
+	return fileFormat + " " + base64.RawURLEncoding.EncodeToString(append(key[:], sum[:checkSize]...)) + "\n"
+}
+
+// parseKey reads what formatKey wrote. Its errors never repeat the text.
+func parseKey(text string) (*envelope.Key, error) {
+	fields := strings.Fields(text)
+	if len(fields) != 2 || fields[0] != fileFormat {
+		return nil, fmt.Errorf("the file is not a line of %q and a key", fileFormat)
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(fields[1])
+	if err != nil || len(raw) != envelope.KeySize+checkSize {
+		return nil, errors.New("the key is not whole")
+	}
+	key := envelope.Key(raw[:envelope.KeySize])
+	if sum := sha256.Sum256(key[:]); string(sum[:checkSize]) != string(raw[envelope.KeySize:]) {
+		return nil, errors.New("the key does not match its checksum")
+	}
+	return &key, nil
+}

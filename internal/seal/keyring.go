@@ -1,0 +1,107 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"azekura/internal/envelope"
+	"azekura/internal/store"
+)
+
+// A Keyring seals what the server itself keeps: the material of KMS keys, the
+// secrets of access keys, page tokens. It may be used concurrently.
+type Keyring struct {
+	newest uuid.UUID
+	keys   map[uuid.UUID]*envelope.Sealer
+}
+
+// OpenKeyring unwraps the keyring of a store, or makes one if the store has
+// none. If root is not the key that wrapped it, the error says so.
+func OpenKeyring(ctx context.Context, db *store.DB, root envelope.Root) (*Keyring, error) {
+	rows, err := loadKeyring(ctx, db)
+	if err == nil && len(rows) == 0 {
+		rows, err = createKeyring(ctx, db, root)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the keyring: %w", err)
+	}
+	ring := &Keyring{keys: map[uuid.UUID]*envelope.Sealer{}}
+	for _, row := range rows {
+		key, err := root.Unwrap(ctx, row.wrapped, keyringAAD(row.id))
+		switch {
+		case errors.Is(err, envelope.ErrOpen) && row.root != root.Fingerprint():
+			return nil, fmt.Errorf("open the keyring: this root key (fingerprint %s) is not the one that sealed this data (fingerprint %s): restore that root key, or the data that belongs to this one",
+				root.Fingerprint(), row.root)
+		case errors.Is(err, envelope.ErrOpen):
+			return nil, fmt.Errorf("open the keyring: the wrapped key %s is damaged: restore the data from a backup", row.id)
+		case err != nil:
+			return nil, fmt.Errorf("open the keyring: %w", err)
+		}
+		if ring.newest, err = uuid.Parse(row.id); err != nil {
+			return nil, fmt.Errorf("open the keyring: %w", err)
+		}
+		ring.keys[ring.newest] = envelope.NewSealer(key)
+	}
+	return ring, nil
+}
+
+func loadKeyring(ctx context.Context, db *store.DB) (rows []keyringRow, err error) {
+	err = db.View(ctx, func(tx *store.Tx) error {
+		rows, err = selectKeyring(tx)
+		return err
+	})
+	return rows, err
+}
+
+// createKeyring makes the first key, unless another process was quicker.
+func createKeyring(ctx context.Context, db *store.DB, root envelope.Root) (rows []keyringRow, err error) {
+	id := uuid.Must(uuid.NewV7()).String()
+	key := envelope.NewKey()
+	wrapped, err := root.Wrap(ctx, &key, keyringAAD(id))
+	if err != nil {
+		return nil, err
+	}
+	err = db.Update(ctx, func(tx *store.Tx) error {
+		if rows, err = selectKeyring(tx); err != nil || len(rows) > 0 {
+			return err
+		}
+		rows = []keyringRow{{id: id, wrapped: wrapped, root: root.Fingerprint(), created: time.Now().UnixMilli()}}
+		return insertKeyring(tx, rows[0])
+	})
+	return rows, err
+}
+
+func keyringAAD(id string) []byte { return envelope.AAD("keyring key", id) }
+
+// Seal encrypts under the newest key and binds to aad, see envelope.Sealer.
+func (k *Keyring) Seal(plaintext, aad []byte) []byte {
+	return append(slices.Clone(k.newest[:]), k.keys[k.newest].Seal(plaintext, aad)...)
+}
+
+// Open decrypts what Seal made under any key of the ring. The error is
+// envelope.ErrOpen.
+func (k *Keyring) Open(blob, aad []byte) ([]byte, error) {
+	var id uuid.UUID
+	if len(blob) < len(id) {
+		return nil, envelope.ErrOpen
+	}
+	sealer := k.keys[uuid.UUID(blob[:len(id)])]
+	if sealer == nil {
+		return nil, envelope.ErrOpen
+	}
+	return sealer.Open(blob[len(id):], aad)
+}
+
+// OpenKey is Open for a blob that holds a key.
+func (k *Keyring) OpenKey(blob, aad []byte) (*envelope.Key, error) {
+	plaintext, err := k.Open(blob, aad)
+	if err != nil || len(plaintext) != envelope.KeySize {
+		return nil, envelope.ErrOpen
+	}
+	return new(envelope.Key(plaintext)), nil
+}

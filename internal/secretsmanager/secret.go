@@ -1,0 +1,163 @@
+package secretsmanager
+
+import (
+	"slices"
+	"strings"
+
+	"azekura/internal/api"
+	model "azekura/internal/api/secretsmanager"
+	"azekura/internal/policy"
+	"azekura/internal/store"
+)
+
+// A secret is a row of the secrets table with what hangs on it. A *secret in
+// the hands of an operation is proof that the call was allowed: only
+// authorized, update and the pages of a list hand them out. One that comes
+// from the cache is shared and must not be changed.
+type secret struct {
+	id                    string // ours, never shown
+	account, region, name string
+	suffix                string
+	rev                   int64
+	description           string
+	kmsKeyID              string // as the caller gave it; "" for aws/secretsmanager
+	policyText            string // the resource policy; "" for none
+	tagged                bool   // has or had tags
+	created, changed      api.Timestamp
+	accessed              api.Timestamp  // a day, 0 before the first read
+	deleted               *api.Timestamp // planned end, nil unless scheduled
+
+	tags     []model.Tag
+	versions []version // those with a staging label, oldest first
+	policy   *policy.Document
+}
+
+// A version is one value of a secret.
+type version struct {
+	id       string
+	stages   []string // in byte order; nil for a deprecated version
+	kind     string   // kindString, kindBinary, or "" before it has a value
+	kmsKey   string   // ARN of the key that sealed dataKey; "" for aws/secretsmanager
+	dataKey  []byte   // sealed by KMS
+	value    []byte   // sealed by the data key
+	created  api.Timestamp
+	accessed api.Timestamp
+}
+
+const (
+	kindString = "string"
+	kindBinary = "binary"
+)
+
+func (s *secret) arn() string { return arnOf(s.account, s.region, s.name, s.suffix) }
+
+func (s *secret) key() string { return cacheKey(s.account, s.region, s.name) }
+
+func cacheKey(account, region, name string) string { return account + "/" + region + "/" + name }
+
+// splitCacheKey undoes cacheKey: of the three only a name can hold a slash.
+func splitCacheKey(key string) (account, region, name string) {
+	account, rest, _ := strings.Cut(key, "/")
+	region, name, _ = strings.Cut(rest, "/")
+	return account, region, name
+}
+
+// gone says whether the recovery window is over: such a secret does not exist
+// any more, whether or not the purge has come by.
+func (s *secret) gone(now api.Timestamp) bool { return s.deleted != nil && *s.deleted <= now }
+
+// alive refuses what may not be done to a secret that is scheduled for
+// deletion.
+func (s *secret) alive() error {
+	if s.deleted != nil {
+		return model.InvalidRequest("You can't perform this operation on the secret because it was marked for deletion.")
+	}
+	return nil
+}
+
+// labels says where the staging labels of a freshly loaded secret are.
+func (s *secret) labels() labels {
+	l := labels{}
+	for _, v := range s.versions {
+		for _, stage := range v.stages {
+			l[stage] = v.id
+		}
+	}
+	return l
+}
+
+// staged finds the version that has a staging label.
+func (s *secret) staged(label string) *version {
+	for i := range s.versions {
+		if slices.Contains(s.versions[i].stages, label) {
+			return &s.versions[i]
+		}
+	}
+	return nil
+}
+
+// labelled finds a version that has any label.
+func (s *secret) labelled(id string) *version {
+	for i := range s.versions {
+		if s.versions[i].id == id {
+			return &s.versions[i]
+		}
+	}
+	return nil
+}
+
+// size is about what the secret takes in memory, in bytes.
+func (s *secret) size() int64 {
+	n := 512 + 2*(len(s.name)+len(s.description)) + 2*len(s.policyText)
+	for _, t := range s.tags {
+		n += 64 + len(*t.Key) + len(*t.Value)
+	}
+	for _, v := range s.versions {
+		n += 256 + len(v.dataKey) + len(v.value)
+	}
+	return int64(n)
+}
+
+// loadSecret reads the secret that id names, without any check of who asks and
+// without the values of its versions. suffix is that of a locking read, or "".
+func loadSecret(tx *store.Tx, account, region, name, lock string) (*secret, error) {
+	sec, err := selectSecret(tx, account, region, name, lock)
+	if err != nil {
+		return nil, err
+	}
+	return sec, sec.loadRest(tx)
+}
+
+// loadRest completes a row with its labels, tags and policy.
+func (s *secret) loadRest(tx *store.Tx) (err error) {
+	if s.versions, err = selectLabelled(tx, s.id); err != nil {
+		return err
+	}
+	if s.tagged {
+		if s.tags, err = selectTags(tx, s.id); err != nil {
+			return err
+		}
+	}
+	if s.policyText != "" {
+		s.policy, err = policy.Parse(s.policyText, policy.Resource)
+	}
+	return err
+}
+
+// loadSnapshot is loadSecret with the sealed values of the labelled versions:
+// what the cache keeps, and a read needs.
+func loadSnapshot(tx *store.Tx, account, region, name string) (*secret, error) {
+	sec, err := loadSecret(tx, account, region, name, "")
+	if err != nil {
+		return nil, err
+	}
+	for i := range sec.versions {
+		v := &sec.versions[i]
+		full, err := selectVersion(tx, sec.id, v.id)
+		if err != nil {
+			return nil, err
+		}
+		v.dataKey, v.value = full.dataKey, full.value
+	}
+	return sec, nil
+}

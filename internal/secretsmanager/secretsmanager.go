@@ -1,0 +1,184 @@
+// Package secretsmanager serves the AWS Secrets Manager API, version
+// 2017-10-17: the life of a secret, its versions and their staging labels.
+//
+// Two functions lead to a secret, authorized for reads and update for changes.
+// Both decide whether the caller may have it, so no operation can forget to.
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"azekura/internal/api"
+	"azekura/internal/call"
+	"azekura/internal/kms"
+	"azekura/internal/seal"
+	"azekura/internal/store"
+)
+
+// Config is what a Service works with. All fields but CacheBytes are needed.
+type Config struct {
+	DB      *store.DB
+	KMS     *kms.Service
+	Keyring *seal.Keyring // seals page tokens
+	Log     *slog.Logger
+	// CacheBytes bounds the memory that cached secrets take; they are kept
+	// encrypted. 0 stands for 64 MiB.
+	CacheBytes int64
+}
+
+// A Service is the API over one store. It may be used concurrently.
+type Service struct {
+	db      *store.DB
+	kms     *kms.Service
+	keyring *seal.Keyring
+	log     *slog.Logger
+	cache   *store.Cache[*secret] // by cacheKey; what it holds is shared
+}
+
+// New makes the service.
+func New(cfg Config) *Service {
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	load := func(tx *store.Tx, key string) (*secret, error) {
+		account, region, name := splitCacheKey(key)
+		return loadSnapshot(tx, account, region, name)
+	}
+	return &Service{
+		db: cfg.DB, kms: cfg.KMS, keyring: cfg.Keyring, log: cfg.Log,
+		cache: store.NewCache(cfg.DB, cfg.CacheBytes, (*secret).size, load),
+	}
+}
+
+// API is the service as the wire serves it: one line an operation.
+func (s *Service) API() call.Service {
+	return call.Service{Name: "secretsmanager", Target: "secretsmanager", Ops: []call.Op{
+		call.Bind("BatchGetSecretValue", s.BatchGetSecretValue),
+		call.Bind("CreateSecret", s.CreateSecret),
+		call.Bind("DeleteResourcePolicy", s.DeleteResourcePolicy),
+		call.Bind("DeleteSecret", s.DeleteSecret),
+		call.Bind("DescribeSecret", s.DescribeSecret),
+		call.Bind("GetRandomPassword", s.GetRandomPassword),
+		call.Bind("GetResourcePolicy", s.GetResourcePolicy),
+		call.Bind("GetSecretValue", s.GetSecretValue),
+		call.Bind("ListSecretVersionIds", s.ListSecretVersionIds),
+		call.Bind("ListSecrets", s.ListSecrets),
+		call.Bind("PutResourcePolicy", s.PutResourcePolicy),
+		call.Bind("PutSecretValue", s.PutSecretValue),
+		call.Bind("RestoreSecret", s.RestoreSecret),
+		call.Bind("TagResource", s.TagResource),
+		call.Bind("UntagResource", s.UntagResource),
+		call.Bind("UpdateSecret", s.UpdateSecret),
+		call.Bind("UpdateSecretVersionStage", s.UpdateSecretVersionStage),
+		call.Bind("ValidateResourcePolicy", s.ValidateResourcePolicy),
+	}}
+}
+
+// authorized finds the secret that a SecretId names, for a call that reads it,
+// and says whether the call may. The secret is shared, see type secret.
+func (s *Service) authorized(ctx context.Context, c *call.Call, secretID string) (*secret, error) {
+	id, err := parseID(c, secretID)
+	if err != nil {
+		return nil, err
+	}
+	sec, err := s.cache.Get(ctx, cacheKey(id.account, id.region, id.name))
+	return permitted(c, id, sec, err)
+}
+
+// update changes the secret that a SecretId names, if the call may. It loads
+// the secret, runs change on it, and writes it back, in one transaction;
+// change may run twice, starts from the same secret each time, and a secret
+// that it does not alter is written all the same (see updateSecret).
+func (s *Service) update(ctx context.Context, c *call.Call, secretID string, change func(*store.Tx, *secret) error) (*secret, error) {
+	id, err := parseID(c, secretID)
+	if err != nil {
+		return nil, err
+	}
+	var sec *secret
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		loaded, err := loadSecret(tx, id.account, id.region, id.name, tx.ForUpdate())
+		if sec, err = permitted(c, id, loaded, err); err != nil {
+			return err
+		}
+		if err := change(tx, sec); err != nil {
+			return err
+		}
+		s.cache.Changed(tx, sec.key())
+		return updateSecret(tx, sec)
+	})
+	return sec, err
+}
+
+// permitted decides whether the call may have what was found under id, which
+// is nothing if err is store.ErrNotFound. Whoever may not have the secret is
+// not told whether it exists.
+func permitted(c *call.Call, id id, sec *secret, err error) (*secret, error) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		sec = nil
+	case err != nil:
+		return nil, err
+	case sec.gone(api.At(c.Time)), id.suffix != "" && id.suffix != sec.suffix, !id.reachable(c):
+		sec = nil
+	}
+	if sec == nil {
+		if err := c.Allow(call.Target{ARN: id.unresolved(), Named: id.text, Keys: requestKeys(c, nil)}); err != nil {
+			return nil, err
+		}
+		return nil, errNotFound()
+	}
+	if err := c.Allow(sec.target(c)); err != nil {
+		return nil, err
+	}
+	return sec, nil
+}
+
+// target is the secret as policies see it.
+func (s *secret) target(c *call.Call) call.Target {
+	return call.Target{ARN: s.arn(), Policy: s.policy, Keys: requestKeys(c, s)}
+}
+
+// everything is the target of the operations that act on no secret of their
+// own.
+func everything(c *call.Call) call.Target {
+	return call.Target{ARN: "*", Keys: requestKeys(c, nil)}
+}
+
+// Purge deletes for good the secrets whose recovery window is over, and says
+// how many. It may run at any time and on several nodes: whoever comes second
+// finds nothing.
+func (s *Service) Purge(ctx context.Context, now time.Time) (int, error) {
+	const batch = 100
+	for purged := 0; ; {
+		n, err := s.purgeSome(ctx, api.At(now), batch)
+		if purged += n; err != nil || n < batch {
+			return purged, err
+		}
+	}
+}
+
+func (s *Service) purgeSome(ctx context.Context, now api.Timestamp, limit int) (n int, err error) {
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		due, err := selectDue(tx, now, limit)
+		if err != nil {
+			return err
+		}
+		for _, sec := range due {
+			if err := s.remove(tx, &sec); err != nil {
+				return err
+			}
+		}
+		n = len(due)
+		return nil
+	})
+	return n, err
+}
+
+// remove deletes a secret with all that hangs on it.
+func (s *Service) remove(tx *store.Tx, sec *secret) error {
+	s.cache.Changed(tx, sec.key())
+	return deleteSecret(tx, sec.id)
+}
