@@ -34,7 +34,7 @@ func parseID(c *call.Call, text string) (id, error) {
 		return id{account: c.Principal.Account, region: c.Region, name: text, text: text}, checkName(text)
 	}
 	a, err := arn.Parse(text)
-	if err != nil || a.Service != "secretsmanager" || !isAccount(a.Account) {
+	if err != nil || a.Service != "secretsmanager" {
 		return id{}, errInvalidName()
 	}
 	name, isSecret := strings.CutPrefix(a.Resource, "secret:")
@@ -94,10 +94,6 @@ func checkName(name string) error {
 		}
 	}
 	return nil
-}
-
-func isAccount(s string) bool {
-	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
 }
 
 func isAlphanumeric(s string) bool {

@@ -50,6 +50,7 @@ func TestPurge(t *testing.T) {
 			do(w, w.DeleteSecret, &model.DeleteSecretInput{SecretId: &name})
 		}
 	}
+	do(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s1")})
 	if n, err := w.Purge(t.Context(), w.now); n != 0 || err != nil {
 		t.Fatalf("purged %d within the window, %v", n, err)
 	}
@@ -58,6 +59,7 @@ func TestPurge(t *testing.T) {
 			t.Errorf("purged %d, %v; want %d", n, err, want)
 		}
 	}
+	refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s1")}, "ResourceNotFoundException", notThere)
 	if list := do(w, w.ListSecrets, &model.ListSecretsInput{IncludePlannedDeletion: new(true)}); len(list.SecretList) != 1 || *list.SecretList[0].Name != "s0" {
 		t.Errorf("%d secrets are left", len(list.SecretList))
 	}
@@ -192,6 +194,10 @@ func TestTags(t *testing.T) {
 	}
 	if shown() != nil {
 		t.Error("tags before the first")
+	}
+	do(w, w.TagResource, &model.TagResourceInput{SecretId: new("s"), Tags: []model.Tag{}})
+	if shown() != nil {
+		t.Error("no tag makes an empty list of tags")
 	}
 	do(w, w.TagResource, &model.TagResourceInput{SecretId: new("s"), Tags: tags("b", "1", "a", "2")})
 	do(w, w.TagResource, &model.TagResourceInput{SecretId: new("s"), Tags: tags("c", "", "b", "3")})

@@ -175,7 +175,11 @@ func TestSecretsBelongToARegion(t *testing.T) {
 	}
 	refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s")}, "ResourceNotFoundException", notThere)
 	w.add("s")
-	w.region, w.account = region, "222222222222"
+	elsewhere := do(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s")}).ARN
+	w.region = region
+	refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: elsewhere}, "ResourceNotFoundException", notThere)
+	refuse(w, w.PutSecretValue, &model.PutSecretValueInput{SecretId: elsewhere, ClientRequestToken: token("t"), SecretString: secretText("x")}, "ResourceNotFoundException", notThere)
+	w.account = "222222222222"
 	if got := w.list(&model.ListSecretsInput{}, nil); len(got) != 0 {
 		t.Errorf("another account lists %v", got)
 	}

@@ -118,3 +118,38 @@ func TestScheduledForDeletion(t *testing.T) {
 		t.Error("restored, but still with a DeletedDate")
 	}
 }
+
+// Operations that do what another operation does need its permission, too.
+func TestDependentPermissions(t *testing.T) {
+	w := newWorld(t)
+	w.add("s")
+	allow := func(actions string) {
+		t.Helper()
+		doc, err := policy.Parse(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":[`+actions+`],"Resource":"*"}}`, policy.Identity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.policies = policy.NewSet("some", doc)
+	}
+	denied := func(action, on string) string {
+		return "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:" + action + " on resource: " + on +
+			" because no identity-based policy allows the secretsmanager:" + action + " action"
+	}
+	allow(`"secretsmanager:CreateSecret"`)
+	tagged := &model.CreateSecretInput{Name: new("t"), ClientRequestToken: token("t"), Tags: []model.Tag{{Key: new("k"), Value: new("v")}}}
+	refuse(w, w.CreateSecret, tagged, "AccessDeniedException", denied("TagResource", "t"))
+	allow(`"secretsmanager:CreateSecret","secretsmanager:TagResource"`)
+	do(w, w.CreateSecret, tagged)
+
+	allow(`"secretsmanager:ValidateResourcePolicy"`)
+	refuse(w, w.ValidateResourcePolicy, &model.ValidateResourcePolicyInput{ResourcePolicy: new("{}")}, "AccessDeniedException", denied("PutResourcePolicy", "*"))
+
+	allow(`"secretsmanager:BatchGetSecretValue"`)
+	byName := []model.Filter{{Key: new("name"), Values: []string{"s"}}}
+	refuse(w, w.BatchGetSecretValue, &model.BatchGetSecretValueInput{Filters: byName}, "AccessDeniedException", denied("ListSecrets", "*"))
+	allow(`"secretsmanager:BatchGetSecretValue","secretsmanager:ListSecrets"`)
+	out := do(w, w.BatchGetSecretValue, &model.BatchGetSecretValueInput{Filters: byName})
+	if len(out.SecretValues) != 0 || len(out.Errors) != 1 || *out.Errors[0].ErrorCode != "AccessDeniedException" {
+		t.Errorf("without GetSecretValue: %d values, errors %v", len(out.SecretValues), out.Errors)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
+	"azekura/internal/kms"
 	"azekura/internal/store"
 )
 
@@ -215,6 +216,8 @@ func TestEmptyPendingVersion(t *testing.T) {
 	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s"), VersionId: token("v2"), VersionStage: new(pending)}, "ResourceNotFoundException", label)
 	refuse(w, w.UpdateSecretVersionStage, &model.UpdateSecretVersionStageInput{SecretId: new("s"), VersionStage: new(current), MoveToVersionId: token("v2"), RemoveFromVersionId: token("v1")},
 		"InvalidRequestException", "You can't move staging label AWSCURRENT to version "+*token("v2")+" because it doesn't have a value yet.")
+	refuse(w, w.CreateSecret, &model.CreateSecretInput{Name: new("s"), ClientRequestToken: token("v2"), SecretString: secretText("x")},
+		"ResourceExistsException", "The operation failed because the secret s already exists.")
 	w.put("v2", pending)
 	if got := do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s"), VersionStage: new(pending)}); string(*got.SecretString) != "value of v2" {
 		t.Error("the pending version was not filled")
@@ -305,13 +308,22 @@ func TestLastAccessed(t *testing.T) {
 			t.Errorf("accessed %v, want %v", got, day.Time())
 		}
 	}
+	w.put("v2")
+	for _, stage := range []string{current, previous} {
+		do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s"), VersionStage: &stage})
+	}
+	for _, v := range do(w, w.ListSecretVersionIds, &model.ListSecretVersionIdsInput{SecretId: new("s")}).Versions {
+		if v.LastAccessedDate == nil || *v.LastAccessedDate != day {
+			t.Errorf("%s was accessed %v", *v.VersionId, v.LastAccessedDate)
+		}
+	}
 	w.now = w.now.Add(24 * time.Hour)
 	do(w, w.BatchGetSecretValue, &model.BatchGetSecretValueInput{SecretIdList: []string{"s"}})
 	if got := accessed(); *got != day+24*60*60*1000 {
 		t.Errorf("accessed %v after a read on the next day", got.Time())
 	}
 	list := do(w, w.ListSecretVersionIds, &model.ListSecretVersionIdsInput{SecretId: new("s")})
-	if got := list.Versions[0].LastAccessedDate; got == nil || *got != day+24*60*60*1000 {
+	if got := list.Versions[1].LastAccessedDate; got == nil || *got != day+24*60*60*1000 {
 		t.Errorf("the version was accessed %v", got)
 	}
 }
@@ -370,4 +382,63 @@ func TestConcurrentPuts(t *testing.T) {
 	if got := w.stages(); strings.Count(got, "AWSCURRENT") != 1 || strings.Count(got, "AWSPREVIOUS") != 1 {
 		t.Error(got)
 	}
+}
+
+// What a data key and a value are bound to: AWS's own encryption context, and
+// each of secret, version and kind.
+func TestBindings(t *testing.T) {
+	if diff := cmp.Diff(kms.Context{"SecretARN": "arn", "SecretVersionId": "v"}, keyContext("arn", "v")); diff != "" {
+		t.Error(diff)
+	}
+	seen := map[string]bool{}
+	for _, arn := range []string{"a", "b"} {
+		for _, version := range []string{"v", "w"} {
+			for _, kind := range []string{kindString, kindBinary} {
+				seen[string(valueAAD(arn, version, kind))] = true
+			}
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("8 places have %d bindings", len(seen))
+	}
+}
+
+// A secret that is deleted and made again while values are put into it: what
+// was sealed for the old one is not stored in the new one.
+func TestReplacedWhilePutting(t *testing.T) {
+	w := newWorld(t)
+	w.create(secretText("x"))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(stop)
+		for i := range 150 {
+			gone := &model.DeleteSecretInput{SecretId: new("s"), ForceDeleteWithoutRecovery: new(true)}
+			if _, err := w.DeleteSecret(t.Context(), w.call("DeleteSecret", gone), gone); err != nil {
+				t.Error(err)
+			}
+			again := &model.CreateSecretInput{Name: new("s"), ClientRequestToken: token(fmt.Sprintf("c%d", i)), SecretString: secretText("x")}
+			if _, err := w.CreateSecret(t.Context(), w.call("CreateSecret", again), again); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for n := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				in := &model.PutSecretValueInput{SecretId: new("s"), ClientRequestToken: token(fmt.Sprintf("p%d-%d", n, i)), SecretString: secretText("y")}
+				w.PutSecretValue(t.Context(), w.call("PutSecretValue", in), in)
+				read := &model.GetSecretValueInput{SecretId: new("s")}
+				if _, err := w.GetSecretValue(t.Context(), w.call("GetSecretValue", read), read); err != nil && !isNotFound(err) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
