@@ -36,7 +36,8 @@ const (
 // under key to be kept. The ciphertext opens with the same context only.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
 func (s *Service) GenerateDataKey(_ context.Context, c *call.Call, key *Key, ec Context) (envelope.Key, []byte, error) {
-	if !key.usableBy(c) {
+	sealer := key.versions[key.newest]
+	if sealer == nil || !key.usableBy(c) {
 		return envelope.Key{}, nil, notFound("Key '%s' does not exist", key.ARN)
 	}
 	id, err := uuid.Parse(key.ID)
@@ -46,13 +47,13 @@ func (s *Service) GenerateDataKey(_ context.Context, c *call.Call, key *Key, ec 
 	dataKey := envelope.NewKey()
 	header := append([]byte{formatCiphertext}, id[:]...)
 	header = binary.BigEndian.AppendUint32(header, key.newest)
-	return dataKey, append(header, key.versions[key.newest].Seal(dataKey[:], dataKeyAAD(header, ec))...), nil
+	return dataKey, append(header, sealer.Seal(dataKey[:], dataKeyAAD(header, ec))...), nil
 }
 
 // Decrypt opens a data key that GenerateDataKey encrypted. An *api.Error with
 // InvalidCiphertextException says that it does not open: it was changed, or
-// made in another context; with NotFoundException, that its key is not one of
-// the caller's.
+// made in another context, or by no key that is here; with NotFoundException,
+// that its key is not one of the caller's.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, ec Context) (envelope.Key, error) {
 	if len(ciphertext) < headerSize || ciphertext[0] != formatCiphertext {
@@ -62,7 +63,7 @@ func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, 
 	id := uuid.UUID(header[1:17]).String()
 	key, err := s.keys.Get(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return envelope.Key{}, notFound("Key '%s' does not exist", keyARN(c.Principal.Account, c.Region, id))
+		return envelope.Key{}, invalidCiphertext()
 	}
 	if err != nil {
 		return envelope.Key{}, fmt.Errorf("load the key %s: %w", id, err)

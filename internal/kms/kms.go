@@ -105,34 +105,54 @@ func keyARN(account, region, id string) string {
 // not there yet. An *api.Error with NotFoundException says that there is none.
 // https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id
 func (s *Service) Resolve(ctx context.Context, c *call.Call, keyID string) (*Key, error) {
-	account, region, name := c.Principal.Account, c.Region, keyID
-	if keyID == "" {
-		name = DefaultAlias
-	}
-	if strings.HasPrefix(name, "arn:") {
-		a, err := arn.Parse(name)
-		if err != nil || a.Service != "kms" || a.Region != c.Region {
-			return nil, notFound("Invalid arn %s", c.Region)
-		}
-		account, region, name = a.Account, a.Region, strings.TrimPrefix(a.Resource, "key/")
+	name, err := ownName(c, keyID)
+	if err != nil {
+		return nil, err
 	}
 	id := name
 	if strings.HasPrefix(name, "alias/") {
-		var err error
-		if id, err = s.byAlias(ctx, account, region, name); err != nil {
+		if id, err = s.byAlias(ctx, c.Principal.Account, c.Region, name); err != nil {
 			return nil, err
 		}
+	} else if uuid.Validate(id) != nil {
+		return nil, notFound("Invalid keyId '%s'", id)
 	}
 	key, err := s.keys.Get(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, notFound("Key '%s' does not exist", keyARN(account, region, id))
+		return nil, notFound("Key '%s' does not exist", keyARN(c.Principal.Account, c.Region, id))
 	case err != nil:
 		return nil, fmt.Errorf("load the key %s: %w", id, err)
-	case !key.usableBy(c) || key.account != account:
-		return nil, notFound("Key '%s' does not exist", keyARN(account, region, id))
+	case !key.usableBy(c):
+		return nil, notFound("Key '%s' does not exist", keyARN(c.Principal.Account, c.Region, id))
 	}
 	return key, nil
+}
+
+// ownName is the key id or the alias that a KmsKeyId means. An ARN must be of
+// the caller's own account and region: nobody reaches another account's keys,
+// or has its default key made, by naming it.
+func ownName(c *call.Call, keyID string) (string, error) {
+	if keyID == "" {
+		return DefaultAlias, nil
+	}
+	if !strings.HasPrefix(keyID, "arn:") {
+		return keyID, nil
+	}
+	a, err := arn.Parse(keyID)
+	if err != nil || a.Service != "kms" || a.Region != c.Region {
+		return "", notFound("Invalid arn %s", c.Region)
+	}
+	if a.Account != c.Principal.Account {
+		return "", notFound("Key '%s' does not exist", keyID)
+	}
+	if id, isKey := strings.CutPrefix(a.Resource, "key/"); isKey && uuid.Validate(id) == nil {
+		return id, nil
+	}
+	if !strings.HasPrefix(a.Resource, "alias/") {
+		return "", notFound("Invalid arn %s", c.Region)
+	}
+	return a.Resource, nil
 }
 
 // usableBy says whether a call may use the key at all: in its own region, by

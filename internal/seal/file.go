@@ -28,23 +28,33 @@ const maxFile = 4096
 var ErrNoRootKey = errors.New("there is no root key")
 
 // CreateFile makes a new root key and writes it to a file that does not exist
-// yet, readable by its owner only. The file is durable when it returns.
+// yet, readable by its owner only. The file is durable when it returns. It
+// gets its name only when it is whole: half a root key, left by a loss of
+// power, could neither be used nor be told from one that was damaged later.
 func CreateFile(path string) (_ envelope.Root, err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	key := envelope.NewKey()
+	draft := path + ".new"
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("create the root key: %w", err)
 	}
-	defer func() {
-		if err != nil { // a partial key would stop the next start
-			os.Remove(path)
-		}
-	}()
-	key := envelope.NewKey()
-	_, err = io.WriteString(f, formatKey(&key))
-	if err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close(), syncFolder(filepath.Dir(path))); err != nil {
-		return nil, fmt.Errorf("write the root key: %w", err)
+	if err := writeDurable(draft, formatKey(&key)); err != nil {
+		return nil, fmt.Errorf("create the root key: %w", err)
+	}
+	defer os.Remove(draft)
+	// Unlike a rename, a link never takes the place of a key that is there.
+	if err := errors.Join(os.Link(draft, path), syncFolder(filepath.Dir(path))); err != nil {
+		return nil, fmt.Errorf("create the root key: %w", err)
 	}
 	return newRoot(&key), nil
+}
+
+func writeDurable(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, text)
+	return errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close())
 }
 
 func syncFolder(path string) error {

@@ -20,6 +20,8 @@ type Keyring struct {
 	keys   map[uuid.UUID]*envelope.Sealer
 }
 
+func (*Keyring) String() string { return "keyring ***" }
+
 // OpenKeyring unwraps the keyring of a store, or makes one if the store has
 // none. If root is not the key that wrapped it, the error says so.
 func OpenKeyring(ctx context.Context, db *store.DB, root envelope.Root) (*Keyring, error) {
@@ -70,9 +72,12 @@ func createKeyring(ctx context.Context, db *store.DB, root envelope.Root) (rows 
 		if rows, err = selectKeyring(tx); err != nil || len(rows) > 0 {
 			return err
 		}
-		rows = []keyringRow{{id: id, wrapped: wrapped, root: root.Fingerprint(), created: time.Now().UnixMilli()}}
+		rows = []keyringRow{{number: 1, id: id, wrapped: wrapped, root: root.Fingerprint(), created: time.Now().UnixMilli()}}
 		return insertKeyring(tx, rows[0])
 	})
+	if errors.Is(err, store.ErrConflict) {
+		return loadKeyring(ctx, db)
+	}
 	return rows, err
 }
 

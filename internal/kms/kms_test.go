@@ -1,0 +1,200 @@
+package kms
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"azekura/internal/api"
+	"azekura/internal/call"
+	"azekura/internal/envelope"
+	"azekura/internal/seal"
+	"azekura/internal/store"
+	"azekura/internal/store/storetest"
+)
+
+const account = "111111111111"
+
+func from(account, region string) *call.Call {
+	return &call.Call{Region: region, Principal: call.Principal{Account: account}}
+}
+
+func newService(t *testing.T) (*Service, *store.DB, *seal.Keyring) {
+	t.Helper()
+	db := storetest.Open(t)
+	ring, err := seal.OpenKeyring(t.Context(), db, seal.Memory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(Config{DB: db, Keyring: ring}), db, ring
+}
+
+func defaultKey(t *testing.T, s *Service, c *call.Call) *Key {
+	t.Helper()
+	key, err := s.Resolve(t.Context(), c, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestDefaultKeyHasManyNames(t *testing.T) {
+	s, _, _ := newService(t)
+	c := from(account, "us-east-1")
+	key := defaultKey(t, s, c)
+	if !key.Managed || key.ARN != "arn:aws:kms:us-east-1:111111111111:key/"+key.ID {
+		t.Errorf("the default key is %s, managed %v", key.ARN, key.Managed)
+	}
+	for _, name := range []string{"alias/aws/secretsmanager", "arn:aws:kms:us-east-1:111111111111:alias/aws/secretsmanager", key.ID, key.ARN} {
+		if got, err := s.Resolve(t.Context(), c, name); err != nil || got.ID != key.ID {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Accounts and regions have default keys of their own, and nobody has one made
+// elsewhere by naming it.
+func TestKeysThatAreNotThere(t *testing.T) {
+	s, db, _ := newService(t)
+	c := from(account, "us-east-1")
+	other := defaultKey(t, s, from("222222222222", "us-east-1"))
+	west := defaultKey(t, s, from(account, "us-west-2"))
+	for name, want := range map[string]string{
+		"alias/x": "Alias arn:aws:kms:us-east-1:111111111111:alias/x is not found.",
+		"arn:aws:kms:us-east-1:111111111111:alias/x": "Alias arn:aws:kms:us-east-1:111111111111:alias/x is not found.",
+		"nonsense":                             "Invalid keyId 'nonsense'",
+		"1234abcd-12ab-34cd-56ef-1234567890ab": "Key 'arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab' does not exist",
+		other.ID:                               "Key 'arn:aws:kms:us-east-1:111111111111:key/" + other.ID + "' does not exist",
+		other.ARN:                              "Key '" + other.ARN + "' does not exist",
+		west.ID:                                "Key 'arn:aws:kms:us-east-1:111111111111:key/" + west.ID + "' does not exist",
+		west.ARN:                               "Invalid arn us-east-1",
+		"arn:aws:kms:us-east-1:333333333333:alias/aws/secretsmanager":                            "Key 'arn:aws:kms:us-east-1:333333333333:alias/aws/secretsmanager' does not exist",
+		"arn:aws:kms:us-east-1::alias/aws/secretsmanager":                                        "Key 'arn:aws:kms:us-east-1::alias/aws/secretsmanager' does not exist",
+		"arn:aws:kms:us-east-1:111111111111:key/alias/aws/secretsmanager":                        "Invalid arn us-east-1",
+		"arn:aws:secretsmanager:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab": "Invalid arn us-east-1",
+		"arn:": "Invalid arn us-east-1",
+	} {
+		_, err := s.Resolve(t.Context(), c, name)
+		if e, ok := errors.AsType[*api.Error](err); !ok || e.Code != "NotFoundException" || e.Message != want {
+			t.Errorf("%s: got %v, want %s", name, err, want)
+		}
+	}
+	keys := 0
+	err := db.View(t.Context(), func(tx *store.Tx) (err error) {
+		keys, err = store.One(tx, func(n *int) []any { return []any{n} }, `SELECT count(*) FROM kms_keys`)
+		return err
+	})
+	if err != nil || keys != 2 {
+		t.Errorf("%d keys were made, %v", keys, err)
+	}
+}
+
+func TestOneDefaultKey(t *testing.T) {
+	s, db, ring := newService(t)
+	ids := make([]string, 16)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() {
+			service := s
+			if i%2 == 0 { // another node, with caches of its own
+				service = New(Config{DB: db, Keyring: ring})
+			}
+			key, err := service.Resolve(t.Context(), from(account, "us-east-1"), "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids[i] = key.ID
+		})
+	}
+	wg.Wait()
+	if slices.Sort(ids); ids[0] != ids[15] || ids[0] == "" {
+		t.Errorf("several default keys: %v", slices.Compact(ids))
+	}
+}
+
+func TestDataKey(t *testing.T) {
+	s, db, ring := newService(t)
+	c := from(account, "us-east-1")
+	key := defaultKey(t, s, c)
+	plain, blob, err := s.GenerateDataKey(t.Context(), c, key, Context{"a": "1", "b": "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, service := range map[string]*Service{"same": s, "restarted": New(Config{DB: db, Keyring: ring})} {
+		if got, err := service.Decrypt(t.Context(), c, blob, Context{"b": "2", "a": "1"}); err != nil || got != plain {
+			t.Errorf("%s: another key came back, %v", name, err)
+		}
+	}
+	refuse := func(what string, c *call.Call, blob []byte, ec Context, code string) {
+		t.Helper()
+		got, err := s.Decrypt(t.Context(), c, blob, ec)
+		if e, ok := errors.AsType[*api.Error](err); !ok || e.Code != code || got != (envelope.Key{}) {
+			t.Errorf("%s: got %v, want %s", what, err, code)
+		}
+	}
+	const invalid = "InvalidCiphertextException"
+	for _, ec := range []Context{nil, {"a": "1"}, {"a": "2", "b": "1"}, {"a": "1", "b": "2", "c": ""}, {"a1": "", "b": "2"}} {
+		refuse(fmt.Sprint("context ", ec), c, blob, ec, invalid)
+	}
+	for i := range blob {
+		for bit := range 8 {
+			flipped := slices.Clone(blob)
+			flipped[i] ^= 1 << bit
+			refuse(fmt.Sprint("flipped byte ", i), c, flipped, Context{"a": "1", "b": "2"}, invalid)
+		}
+		refuse(fmt.Sprint("cut at ", i), c, blob[:i], Context{"a": "1", "b": "2"}, invalid)
+	}
+	refuse("another account", from("222222222222", "us-east-1"), blob, Context{"a": "1", "b": "2"}, "NotFoundException")
+	refuse("another region", from(account, "us-west-2"), blob, Context{"a": "1", "b": "2"}, "NotFoundException")
+	for what, stranger := range map[string]*Key{"zero": {}, "without material": {ID: key.ID, account: account, region: "us-east-1"}} {
+		if _, _, err := s.GenerateDataKey(t.Context(), c, stranger, nil); err == nil {
+			t.Errorf("%s key made a data key", what)
+		}
+	}
+	if _, _, err := s.GenerateDataKey(t.Context(), from("222222222222", "us-east-1"), key, nil); err == nil {
+		t.Error("another account's key made a data key")
+	}
+}
+
+// Material that is moved to another version or another key does not open.
+func TestMovedMaterial(t *testing.T) {
+	for what, move := range map[string]string{
+		"version": `UPDATE kms_material SET version = 2`,
+		"key":     `UPDATE kms_material SET material = (SELECT m.material FROM kms_material m WHERE m.key_id <> kms_material.key_id)`,
+	} {
+		s, db, ring := newService(t)
+		c := from(account, "us-east-1")
+		defaultKey(t, s, c)
+		defaultKey(t, s, from(account, "us-west-2"))
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(move)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(Config{DB: db, Keyring: ring}).Resolve(t.Context(), c, ""); !errors.Is(err, envelope.ErrOpen) {
+			t.Errorf("moved to another %s: %v", what, err)
+		}
+	}
+}
+
+func TestKeysDoNotPrint(t *testing.T) {
+	secret := envelope.Key([]byte("0123456789abcdef0123456789abcdef"))
+	key := &Key{ID: "id", newest: 1, versions: map[uint32]*envelope.Sealer{1: envelope.NewSealer(&secret)}}
+	var all strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		fmt.Fprintf(&all, verb+"\n"+verb+"\n", key, *key)
+	}
+	slog.New(slog.NewTextHandler(&all, nil)).Info("x", "key", key)
+	for _, form := range []string{"0123456789abcdef", "30313233", "48 49 50", "0x30, 0x31"} {
+		if strings.Contains(all.String(), form) {
+			t.Errorf("key bytes are printed as %q", form)
+		}
+	}
+}
