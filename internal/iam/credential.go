@@ -1,0 +1,128 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"azekura/internal/api"
+	"azekura/internal/call"
+	"azekura/internal/policy"
+	"azekura/internal/sigv4"
+	"azekura/internal/store"
+)
+
+// A Credential is an access key with all that it stands for. It is shared, must
+// not be changed, and is replaced when anything about it changes. It prints as
+// its access key id.
+type Credential struct {
+	AccessKeyID string
+	Secret      api.Sensitive
+	Active      bool
+	Principal   call.Principal
+	Policies    *policy.Set // all that bear on the principal
+
+	signing atomic.Pointer[[]scopedKey] // copied on write, latest first
+}
+
+// maxSigning bounds the signing keys that a credential keeps: a few services
+// in a few regions, on two days around midnight.
+const maxSigning = 16
+
+type scopedKey struct {
+	date, region, service string
+	key                   sigv4.Key
+}
+
+func (c *Credential) String() string               { return c.AccessKeyID }
+func (c *Credential) Format(f fmt.State, _ rune)   { io.WriteString(f, c.AccessKeyID) }
+func (c *Credential) LogValue() slog.Value         { return slog.StringValue(c.AccessKeyID) }
+func (c *Credential) MarshalText() ([]byte, error) { return []byte(c.AccessKeyID), nil }
+
+// SigningKey is the key that the credential signs with on a date (YYYYMMDD) in
+// a region for a service. The last few are kept, for as long as the credential
+// is: with it they go when the access key changes. Which scopes are asked for
+// is a stranger's choice; to push others out costs them four HMACs.
+func (c *Credential) SigningKey(date, region, service string) sigv4.Key {
+	var kept []scopedKey
+	if p := c.signing.Load(); p != nil {
+		kept = *p
+	}
+	for i := range kept {
+		if k := &kept[i]; k.date == date && k.region == region && k.service == service {
+			return k.key
+		}
+	}
+	fresh := scopedKey{strings.Clone(date), strings.Clone(region), strings.Clone(service),
+		sigv4.DeriveKey(string(c.Secret), date, region, service)}
+	longer := slices.Concat([]scopedKey{fresh}, kept[:min(len(kept), maxSigning-1)])
+	c.signing.Store(&longer) // who loses a race derives again
+	return fresh.key
+}
+
+// size is about what a credential takes in memory, in bytes, once it keeps all
+// the signing keys that it may.
+func (c *Credential) size() int64 {
+	return int64(1024 + maxSigning*160 + len(c.AccessKeyID) + len(c.Secret) + 2*len(c.Principal.ARN))
+}
+
+// Credential finds an access key by its id; the error is store.ErrNotFound if
+// there is none. Whether it is active is for the caller to look at.
+func (s *Service) Credential(ctx context.Context, accessKeyID string) (*Credential, error) {
+	if !isAccessKeyID(accessKeyID) {
+		return nil, fmt.Errorf("find an access key: %w", store.ErrNotFound)
+	}
+	c, err := s.credentials.Get(ctx, accessKeyID)
+	if err != nil {
+		return nil, fmt.Errorf("find an access key: %w", err)
+	}
+	return c, nil
+}
+
+// isAccessKeyID says whether an access key could have that id: IAM's pattern
+// and greatest length, but no least length.
+func isAccessKeyID(id string) bool {
+	const maxLength = 128
+	if id == "" || len(id) > maxLength {
+		return false
+	}
+	return !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_'
+	})
+}
+
+func (s *Service) loadCredential(tx *store.Tx, accessKeyID string) (*Credential, error) {
+	row, err := selectAccessKey(tx, accessKeyID)
+	if err != nil {
+		return nil, err
+	}
+	attached, err := selectAttachedPolicies(tx, row.user.id)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.openKey(row.accessKeyRow)
+	if err != nil {
+		return nil, err
+	}
+	return &Credential{
+		AccessKeyID: key.AccessKeyID,
+		Secret:      key.Secret,
+		Active:      row.status == statusActive,
+		Principal:   row.user.principal(),
+		Policies:    compile(attached),
+	}, nil
+}
+
+func (u userRow) principal() call.Principal {
+	return call.Principal{
+		ARN:     "arn:aws:iam::" + u.account + ":user" + u.path + u.name,
+		Account: u.account,
+		Type:    "IAMUser",
+		ID:      u.id,
+		Name:    u.name,
+	}
+}

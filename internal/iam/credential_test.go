@@ -1,0 +1,104 @@
+package iam
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"azekura/internal/sigv4"
+)
+
+func TestSigningKeys(t *testing.T) {
+	c := &Credential{AccessKeyID: "AKIA", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range 5 * maxSigning {
+				date := fmt.Sprintf("202603%02d", i%(2*maxSigning))
+				for range 2 { // derived, then kept
+					if c.SigningKey(date, "us-east-1", "iam") != sigv4.DeriveKey(string(c.Secret), date, "us-east-1", "iam") {
+						t.Errorf("the wrong key for %s", date)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := len(*c.signing.Load()); n != maxSigning {
+		t.Errorf("%d signing keys are kept, want %d", n, maxSigning)
+	}
+	a := c.SigningKey("20260314", "us-east-1", "iam")
+	for name, b := range map[string]sigv4.Key{
+		"date":    c.SigningKey("20260315", "us-east-1", "iam"),
+		"region":  c.SigningKey("20260314", "us-west-2", "iam"),
+		"service": c.SigningKey("20260314", "us-east-1", "sts"),
+	} {
+		if a == b {
+			t.Errorf("another %s gives the same key", name)
+		}
+	}
+}
+
+func TestSigningKeyIsKept(t *testing.T) {
+	c := &Credential{Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+	c.SigningKey("20260314", "us-east-1", "secretsmanager")
+	if n := testing.AllocsPerRun(100, func() { c.SigningKey("20260314", "us-east-1", "secretsmanager") }); n != 0 {
+		t.Errorf("%v allocations for a key that is kept", n)
+	}
+}
+
+func TestACredentialPrintsAsItsID(t *testing.T) {
+	c := &Credential{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", Secret: "x"}
+	if got := fmt.Sprintf("%v %+v %#v", c, c, c); got != strings.TrimSpace(strings.Repeat(c.AccessKeyID+" ", 3)) {
+		t.Errorf("it prints as %s", got)
+	}
+}
+
+func TestAccessKeyIDs(t *testing.T) {
+	for id, want := range map[string]bool{
+		"AKIAIOSFODNN7EXAMPLE": true, "test": true, "a_1": true, strings.Repeat("A", 128): true,
+		"": false, strings.Repeat("A", 129): false, "a b": false, "a/b": false, "a-b": false, "\u00e9": false, "a\n": false,
+	} {
+		if isAccessKeyID(id) != want {
+			t.Errorf("%.40q: want %t", id, want)
+		}
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	s, key := bootstrapped(t)
+	c, err := s.Credential(t.Context(), key.AccessKeyID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing := c.SigningKey("20260314", "us-east-1", "iam")
+	var all strings.Builder
+	log := slog.New(slog.NewTextHandler(&all, nil))
+	logJSON := slog.New(slog.NewJSONHandler(&all, nil))
+	for _, v := range []any{key, &key, c, *s, s, struct{ C *Credential }{c}, []AccessKey{key}, map[string]*Credential{"c": c}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			fmt.Fprintf(&all, verb+"\n", v)
+		}
+		log.Info("x", "v", v)
+		logJSON.Info("x", "v", v)
+		if text, err := json.Marshal(v); err == nil {
+			all.Write(text)
+		}
+	}
+	printed := all.String()
+	for name, secret := range map[string]string{
+		"secret": string(key.Secret), "secret in hex": hex.EncodeToString([]byte(key.Secret)),
+		"signing key": hex.EncodeToString(signing[:]), "signing key in decimal": strings.Trim(fmt.Sprint([]byte(signing[:8])), "[]"),
+	} {
+		if strings.Contains(strings.ToLower(printed), strings.ToLower(secret)) {
+			t.Errorf("the %s is printed", name)
+		}
+	}
+	if !strings.Contains(printed, key.AccessKeyID) {
+		t.Error("nothing of interest was printed")
+	}
+}

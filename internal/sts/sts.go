@@ -1,0 +1,92 @@
+// Package sts says who makes a request: it finds the principal behind a
+// signature and proves it.
+package sts
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"azekura/internal/call"
+	"azekura/internal/iam"
+	"azekura/internal/sigv4"
+	"azekura/internal/store"
+)
+
+// Config is what a Service works with. All fields are needed.
+type Config struct {
+	IAM     *iam.Service
+	Regions []string // served; a request signed for another is refused
+}
+
+// A Service authenticates. It may be used concurrently.
+type Service struct {
+	iam     *iam.Service
+	regions []string
+}
+
+// New makes the service.
+func New(cfg Config) *Service { return &Service{iam: cfg.IAM, regions: cfg.Regions} }
+
+// Authenticate finds out who made a request for a service, in two stages. What
+// can be refused without the body is refused at once, so that strangers cannot
+// make the server read one. The function it returns takes the body's hash,
+// checks the signature, and makes the call, with Region, Principal, Policies
+// and AccessKeyID. It may be called once, while r is still as it was received.
+//
+// Refusals are of type *sigv4.Error; any other error is the server's own. An
+// unknown access key and a wrong signature are told apart, as AWS does: access
+// key ids are no secret, so neither is hidden by taking the same time.
+func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (func(bodySHA256 [sha256.Size]byte) (*call.Call, error), error) {
+	claim, err := sigv4.Parse(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := claim.CheckScope(service, s.regions); err != nil {
+		return nil, err
+	}
+	if err := claim.CheckTime(now); err != nil {
+		return nil, err
+	}
+	credential, err := s.credential(r.Context(), claim)
+	if err != nil {
+		return nil, err
+	}
+	return func(bodySHA256 [sha256.Size]byte) (*call.Call, error) {
+		key := credential.SigningKey(claim.Date, claim.Region, claim.Service)
+		if err := claim.Verify(r, key, bodySHA256); err != nil {
+			return nil, err
+		}
+		return &call.Call{
+			Region:      claim.Region,
+			Principal:   credential.Principal,
+			Policies:    credential.Policies,
+			AccessKeyID: credential.AccessKeyID,
+		}, nil
+	}, nil
+}
+
+// temporaryPrefix begins the access key ids of sessions.
+const temporaryPrefix = "ASIA"
+
+// credential finds the long-term access key that a claim names. A token, or the
+// id of a session's access key, belongs to a session, and none are issued: the
+// token is not let pass unread.
+func (s *Service) credential(ctx context.Context, claim *sigv4.Claim) (*iam.Credential, error) {
+	if claim.Token != "" || strings.HasPrefix(claim.AccessKeyID, temporaryPrefix) {
+		return nil, sigv4.Refuse(sigv4.UnknownKey)
+	}
+	c, err := s.iam.Credential(ctx, claim.AccessKeyID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, sigv4.Refuse(sigv4.UnknownKey)
+	case err != nil:
+		return nil, err
+	case !c.Active:
+		return nil, sigv4.Refuse(sigv4.UnknownKey)
+	}
+	return c, nil
+}
