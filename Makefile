@@ -1,0 +1,42 @@
+# make run and make test are all that is needed on a Debian machine with Go,
+# Node, make and root; make help tells the rest.
+SHELL   := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+DATA    := azekura-data
+LISTEN  := 127.0.0.1:4584
+FUZZTIME := 10s
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help build run test install lint check fuzz bench generate clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+build: ## the server, as bin/azekura
+	@go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/azekura ./cmd/azekura
+
+run: build ## a durable server on http://127.0.0.1:4584
+	@exec bin/azekura server --data-dir $(DATA) --listen $(LISTEN)
+
+test: install lint ## the whole test suite, with real clients; installs what it needs
+	@test/run
+
+install: ## what the tests need: Debian packages, Python, JavaScript and Java libraries
+	@test/install
+
+lint:
+	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$unformatted" || { echo "run gofmt on: $$unformatted"; exit 1; }
+	@go vet ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	@test/fuzz $(FUZZTIME)
+
+bench: ## measures against the floor and writes docs/performance.md
+	@go build -o .cache/bench ./test/bench && .cache/bench
+
+generate: ## the API's shapes again, from the public service model
+	@go generate ./internal/api
+
+clean: ## what was built and installed here; never the data
+	@rm -rf bin .cache test/clients/java/target test/clients/js/node_modules

@@ -1,0 +1,173 @@
+// Package clients runs real AWS clients against the built server.
+package clients
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"azekura/test/process"
+)
+
+// server is the one that all clients share, each under names of its own.
+var server *process.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "azekura-clients-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin, err := process.Build(dir)
+	if err == nil {
+		server, err = process.Start(filepath.Join(dir, "data"), bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// cache is where test/install puts what it installs.
+func cache(t *testing.T, path string) string {
+	t.Helper()
+	found, err := filepath.Abs(filepath.Join("../../.cache", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// need skips the test of a client that is not installed, and has its name told
+// at the end of make test, which then fails.
+func need(t *testing.T, client string, files ...string) {
+	t.Helper()
+	for _, file := range files {
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		if list := os.Getenv("AZEKURA_NOT_RUN"); list != "" {
+			f, err := os.OpenFile(list, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(f, "%s: %s is not installed\n", t.Name(), client)
+			f.Close()
+		}
+		t.Skipf("%s is not installed; make test installs it", client)
+	}
+}
+
+// environment is all that a client is told: a first user's, and nothing of
+// this machine's.
+func environment(t *testing.T, home string) []string {
+	t.Helper()
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "TZ=UTC",
+		"AWS_ACCESS_KEY_ID=" + server.Credentials.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + server.Credentials.Secret,
+		"AWS_DEFAULT_REGION=" + server.Region, "AWS_REGION=" + server.Region,
+		"AWS_ENDPOINT_URL=" + server.URL,
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
+		"PREFIX=" + prefix(t),
+	}
+}
+
+func prefix(t *testing.T) string { return strings.ReplaceAll(t.Name(), "/", "-") }
+
+// program runs a client's program, which says ok at its end.
+func program(t *testing.T, command ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Env = environment(t, t.TempDir())
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	out = bytes.ReplaceAll(out, []byte(server.Credentials.Secret), []byte("***"))
+	if lines := strings.Fields(string(out)); err != nil || len(lines) == 0 || lines[len(lines)-1] != "ok" {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func TestBoto3(t *testing.T) {
+	t.Parallel()
+	python := cache(t, "venv/bin/python")
+	need(t, "boto3", python)
+	program(t, python, "python/life.py")
+}
+
+func TestGoSDK(t *testing.T) {
+	t.Parallel()
+	need(t, "aws-sdk-go-v2", cache(t, "go-client"))
+	program(t, cache(t, "go-client"))
+}
+
+func TestJavaScriptSDK(t *testing.T) {
+	t.Parallel()
+	need(t, "@aws-sdk/client-secrets-manager", "js/node_modules/@aws-sdk/client-secrets-manager")
+	program(t, "node", "js/life.mjs")
+}
+
+func TestJavaSDK(t *testing.T) {
+	t.Parallel()
+	need(t, "the Java SDK v2", "java/target/lib", "java/target/classes/Life.class")
+	program(t, "java", "-cp", "java/target/classes:java/target/lib/*", "Life")
+}
+
+func TestDebianCLI(t *testing.T) {
+	t.Parallel()
+	need(t, "Debian's awscli", "/usr/bin/aws")
+	// Version 2.9 does not know AWS_ENDPOINT_URL yet.
+	story(t, "/usr/bin/aws", "--endpoint-url", server.URL)
+}
+
+func TestCurrentCLI(t *testing.T) {
+	t.Parallel()
+	need(t, "the current awscli", cache(t, "venv/bin/aws"))
+	story(t, cache(t, "venv/bin/aws"))
+}
+
+// story runs the CLI, with options before each command, through the scripts.
+func story(t *testing.T, cli ...string) {
+	wrapper := filepath.Join(t.TempDir(), "aws")
+	script := "#!/bin/sh\nexec " + strings.Join(cli, " ") + " \"$@\"\n"
+	if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	batch := exec.Command(wrapper, "secretsmanager", "batch-get-secret-value", "--generate-cli-skeleton", "--region", server.Region).Run() == nil
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			for _, variable := range environment(t, e.WorkDir) {
+				name, value, _ := strings.Cut(variable, "=")
+				e.Setenv(name, value)
+			}
+			e.Setenv("AWS", wrapper)
+			e.Setenv("S", prefix(t))
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "batch" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return batch, nil
+		},
+	})
+}
