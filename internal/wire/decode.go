@@ -72,9 +72,7 @@ func (d *decoder) value(v reflect.Value, w *value) error {
 	begin := d.next()
 	switch {
 	case w.kind == text && begin == '"':
-		s, err := d.string()
-		v.SetString(string(s))
-		return err
+		return d.plain(v, w)
 	case w.kind == blob && begin == '"':
 		return d.blob(v)
 	case w.kind == number && beginsNumber(begin):
@@ -122,6 +120,17 @@ func (d *decoder) entries(v reflect.Value, w *value) error {
 		v.SetMapIndex(key, elem)
 		return nil
 	})
+}
+
+// plain takes any text but U+0000 where it is not a secret: such text is kept
+// readable in the database, and PostgreSQL's TEXT has no U+0000.
+func (d *decoder) plain(v reflect.Value, w *value) error {
+	s, err := d.string()
+	if err == nil && !w.sensitive && bytes.IndexByte(s, 0) >= 0 {
+		return api.Serialization("STRING_VALUE can not be converted to a String: it holds U+0000")
+	}
+	v.SetString(string(s))
+	return err
 }
 
 // blob takes standard base64 with padding and nothing else: Go's decoder would

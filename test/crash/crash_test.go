@@ -28,10 +28,11 @@ type ledger struct {
 	current      map[string]string // secret to the version that is AWSCURRENT
 	inFlight     map[string]string // secret to a version that was sent and not answered
 	deleted      map[string]bool
+	versions     map[string]int // how many a secret may have
 }
 
 func newLedger() *ledger {
-	return &ledger{acknowledged: map[string]string{}, current: map[string]string{}, inFlight: map[string]string{}, deleted: map[string]bool{}}
+	return &ledger{acknowledged: map[string]string{}, current: map[string]string{}, inFlight: map[string]string{}, deleted: map[string]bool{}, versions: map[string]int{}}
 }
 
 func TestKill(t *testing.T) {
@@ -103,7 +104,7 @@ func load(t *testing.T, server *process.Server, ledgers []*ledger, round int) {
 
 // write makes one change and notes what came of it.
 func (l *ledger) write(ctx context.Context, server *process.Server, client *http.Client, name string, round, i int) error {
-	if l.current[name] != "" && rand.IntN(20) == 0 {
+	if l.current[name] != "" && (rand.IntN(20) == 0 || l.versions[name] > 80) { // the quota is 100
 		return l.remove(ctx, server, client, name)
 	}
 	version := fmt.Sprintf("%s-%06d-%06d-%s", name, round, i, strings.Repeat("x", 32))[:40]
@@ -113,6 +114,7 @@ func (l *ledger) write(ctx context.Context, server *process.Server, client *http
 		op, in = "CreateSecret", map[string]any{"Name": name, "ClientRequestToken": version, "SecretString": value}
 	}
 	l.inFlight[name] = version
+	l.versions[name]++
 	l.acknowledged[version] = value
 	if err := server.Call(ctx, client, op, in, nil); err != nil {
 		return err
@@ -131,6 +133,7 @@ func (l *ledger) remove(ctx context.Context, server *process.Server, client *htt
 	delete(l.deleted, name)
 	delete(l.current, name)
 	delete(l.inFlight, name)
+	delete(l.versions, name)
 	return nil
 }
 
