@@ -139,6 +139,13 @@ func selectVersion(tx *store.Tx, secretID, versionID string) (version, error) {
 		secretID, versionID)
 }
 
+// selectValues reads the sealed values of the versions that have labels.
+func selectValues(tx *store.Tx, secretID string) ([]version, error) {
+	return store.Collect(tx, func(v *version) []any { return []any{&v.id, &v.dataKey, &v.value} },
+		`SELECT version_id, data_key, value FROM secret_versions WHERE secret_id = $1
+		AND version_id IN (SELECT s.version_id FROM secret_stages s WHERE s.secret_id = $1)`, secretID)
+}
+
 // selectVersions reads a page of all versions, oldest first, without values
 // and labels.
 func selectVersions(tx *store.Tx, secretID string, after position, limit int) ([]version, error) {

@@ -151,13 +151,13 @@ func loadSnapshot(tx *store.Tx, account, region, name string) (*secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range sec.versions {
-		v := &sec.versions[i]
-		full, err := selectVersion(tx, sec.id, v.id)
-		if err != nil {
-			return nil, err
-		}
-		v.dataKey, v.value = full.dataKey, full.value
+	values, err := selectValues(tx, sec.id)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range values {
+		held := sec.labelled(v.id)
+		held.dataKey, held.value = v.dataKey, v.value
 	}
 	return sec, nil
 }

@@ -67,7 +67,12 @@ func bench() error {
 	if err != nil {
 		return err
 	}
-	server, err := process.Start(filepath.Join(dir, "data"), append(onProcessor(0), bin)...)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	server, err := process.StartLogging(filepath.Join(dir, "data"), log, append(onProcessor(0), bin)...)
 	if err != nil {
 		return err
 	}

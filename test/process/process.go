@@ -49,18 +49,30 @@ type Server struct {
 	exited chan error
 }
 
-// Start starts the server on a free port of the loopback and waits until it
-// listens. command is the binary, with what is to run it in front, if any.
+// Start starts the server on a free port of the loopback, quietly, and waits
+// until it listens. command is the binary, with what is to run it in front, if
+// any.
 func Start(dataDir string, command ...string) (*Server, error) {
-	args := append(command[1:len(command):len(command)], "server", "--data-dir", dataDir, "--listen", "127.0.0.1:0", "--log-level", "warn")
-	s := &Server{cmd: exec.Command(command[0], args...), stderr: new(bytes.Buffer), exited: make(chan error, 1)}
-	s.cmd.Stderr = s.stderr
+	s := &Server{stderr: new(bytes.Buffer)}
+	return s, s.start(dataDir, s.stderr, append(command[:len(command):len(command)], "server", "--log-level", "warn"))
+}
+
+// StartLogging is Start with the server's own log settings, into a file.
+func StartLogging(dataDir string, log *os.File, command ...string) (*Server, error) {
+	s := &Server{stderr: new(bytes.Buffer)}
+	return s, s.start(dataDir, log, append(command[:len(command):len(command)], "server"))
+}
+
+func (s *Server) start(dataDir string, stderr io.Writer, command []string) error {
+	s.cmd = exec.Command(command[0], append(command[1:], "--data-dir", dataDir, "--listen", "127.0.0.1:0")...)
+	s.cmd.Stderr = stderr
+	s.exited = make(chan error, 1)
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	listening := make(chan string, 1)
 	go func() {
@@ -76,14 +88,14 @@ func Start(dataDir string, command ...string) (*Server, error) {
 	select {
 	case url, ok := <-listening:
 		if !ok {
-			return nil, fmt.Errorf("the server did not start: %s", s.stderr)
+			return fmt.Errorf("the server did not start: %s", s.stderr)
 		}
 		s.URL = url
 	case <-time.After(time.Minute):
 		s.Kill()
-		return nil, errors.New("the server did not start within a minute")
+		return errors.New("the server did not start within a minute")
 	}
-	return s, s.readCredentials(filepath.Join(dataDir, "admin.env"))
+	return s.readCredentials(filepath.Join(dataDir, "admin.env"))
 }
 
 func (s *Server) readCredentials(file string) error {
