@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/spf13/pflag"
+
+	"azekura/internal/server"
+)
+
+// config is everything that can be set. Each setting has one name: the key
+// `listen` in the file, the variable AZEKURA_LISTEN, the flag --listen. What
+// each means is told in docs/azekura.yaml.
+type config struct {
+	server.Config
+	dev       bool
+	logFormat string
+	logLevel  string
+}
+
+// settings is the one list of settings: it gives c its defaults and is how all
+// three layers, file, environment and flags, are parsed into c.
+func (c *config) settings() *pflag.FlagSet {
+	d := server.Defaults()
+	f := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.StringVar(&c.DataDir, "data-dir", d.DataDir, "where everything is kept; made at the first start")
+	f.StringVar(&c.Listen, "listen", d.Listen, "address and port; port 0 takes a free one")
+	f.StringVar(&c.EndpointURL, "endpoint-url", d.EndpointURL, "the URL clients reach this server at, if it is not the listen address")
+	f.StringVar(&c.AccountID, "account-id", d.AccountID, "12-digit id of the first account, fixed by the first start")
+	f.StringSliceVar(&c.Regions, "region", d.Regions, "regions to serve; repeat it or separate by commas")
+	f.BoolVar(&c.dev, "dev", false, "keep nothing on disk; credentials test/test")
+	f.StringVar(&c.TLSCert, "tls-cert", d.TLSCert, "file with the certificate chain, PEM; read again on SIGHUP")
+	f.StringVar(&c.TLSKey, "tls-key", d.TLSKey, "file with the certificate's key, PEM")
+	f.BoolVar(&c.InsecureHTTP, "insecure-http", d.InsecureHTTP, "allow plain HTTP on an address that is not loopback")
+	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.DurationVar(&c.ShutdownGrace, "shutdown-grace", d.ShutdownGrace, "how long a stop waits for requests in flight")
+	f.DurationVar(&c.ReadHeaderTimeout, "read-header-timeout", d.ReadHeaderTimeout, "limit for a request's headers")
+	f.DurationVar(&c.ReadTimeout, "read-timeout", d.ReadTimeout, "limit for a whole request")
+	f.DurationVar(&c.WriteTimeout, "write-timeout", d.WriteTimeout, "limit for the answer, from the end of the headers")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", d.IdleTimeout, "how long an idle connection is kept")
+	f.IntVar(&c.MaxHeaderBytes, "max-header-bytes", d.MaxHeaderBytes, "limit for the size of a request's headers")
+	f.Int64Var(&c.CacheBytes, "cache-bytes", d.CacheBytes, "memory for the caches of encrypted rows and keys")
+	return f
+}
+
+// load lays the layers over the defaults: flags over environment over file.
+// given holds the flags of the command line, path names the file or is empty.
+// An empty variable counts as not set.
+func load(given *pflag.FlagSet, path string, getenv func(string) string) (*config, error) {
+	var fileConfig, c config
+	file := fileConfig.settings()
+	if path != "" {
+		if err := readFile(path, file); err != nil {
+			return nil, err
+		}
+	}
+	var errs []error
+	c.settings().VisitAll(func(f *pflag.Flag) {
+		name, env := variable(f.Name), getenv(variable(f.Name))
+		switch flag := given.Lookup(f.Name); {
+		case flag != nil && flag.Changed:
+			errs = append(errs, f.Value.Set(text(flag.Value)))
+		case env != "":
+			if err := set(f.Value, env); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		case file.Changed(f.Name):
+			errs = append(errs, f.Value.Set(text(file.Lookup(f.Name).Value)))
+		}
+	})
+	return &c, errors.Join(errs...)
+}
+
+func set(v pflag.Value, text string) error {
+	if v.Set(text) != nil {
+		return fmt.Errorf("%q is not a %s", text, v.Type())
+	}
+	return nil
+}
+
+// variable is the environment's name for a setting.
+func variable(setting string) string {
+	return "AZEKURA_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// text is a value as its own Set takes it.
+func text(v pflag.Value) string {
+	list, ok := v.(pflag.SliceValue)
+	if !ok {
+		return v.String()
+	}
+	return commaList(list.GetSlice())
+}
+
+func commaList(items []string) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	w.Write(items) // a Builder takes everything
+	w.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// readFile lays a YAML file of settings over f. It is strict: a key that is no
+// setting, a value that is none for its key, a key given twice are errors that
+// name the line.
+func readFile(path string, f *pflag.FlagSet) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	parsed, err := parser.ParseBytes(raw, 0)
+	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil {
+		return at(path, e.GetToken().Position.Line, errors.New(e.GetMessage()))
+	} else if err != nil {
+		return fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	if len(parsed.Docs) > 1 {
+		return fmt.Errorf("configuration %s: it holds %d documents, there can be one", path, len(parsed.Docs))
+	}
+	for _, doc := range parsed.Docs {
+		if err := readDocument(path, doc.Body, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readDocument(path string, body ast.Node, f *pflag.FlagSet) error {
+	if body == nil || body.Type() == ast.CommentType || body.Type() == ast.NullType {
+		return nil // empty, or comments only
+	}
+	mapping, ok := body.(ast.MapNode)
+	if !ok {
+		return at(path, body.GetToken().Position.Line, errors.New("expected lines of the form key: value"))
+	}
+	for entries := mapping.MapRange(); entries.Next(); {
+		line := entries.Key().GetToken().Position.Line
+		key := entries.Key().GetToken().Value
+		setting := f.Lookup(key)
+		if setting == nil {
+			return at(path, line, fmt.Errorf("unknown key %q", key))
+		}
+		value, err := plain(entries.Value(), setting.Value)
+		if err == nil {
+			err = set(setting.Value, value)
+		}
+		if err != nil {
+			return at(path, line, fmt.Errorf("%s: %w", key, err))
+		}
+		setting.Changed = true
+	}
+	return nil
+}
+
+// plain is the text of a value as it stands in the file, so that an account id
+// keeps its leading zeros. Only settings that are lists take lists.
+func plain(n ast.Node, setting pflag.Value) (string, error) {
+	if list, ok := n.(*ast.SequenceNode); ok {
+		if _, wanted := setting.(pflag.SliceValue); !wanted {
+			return "", errors.New("expected one value, not a list")
+		}
+		items := make([]string, len(list.Values))
+		for i, item := range list.Values {
+			text, err := scalar(item)
+			if err != nil {
+				return "", err
+			}
+			items[i] = text
+		}
+		return commaList(items), nil
+	}
+	return scalar(n)
+}
+
+func scalar(n ast.Node) (string, error) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, nil
+	}
+	return "", errors.New("expected a plain value")
+}
+
+func at(path string, line int, err error) error {
+	return fmt.Errorf("configuration %s, line %d: %w", path, line, err)
+}

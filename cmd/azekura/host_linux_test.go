@@ -1,0 +1,100 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// mount gives the test a file system of its own, or skips it where that takes
+// rights that the test does not have.
+func mount(t *testing.T, options string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skipf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// refusedWith runs a server that must not start, and wants one line.
+func refusedWith(t *testing.T, want string, args ...string) {
+	t.Helper()
+	p, err := launch(t.TempDir(), os.Environ(), append([]string{"server", "--listen", "127.0.0.1:0"}, args...)...)
+	if err == nil {
+		p.kill()
+		t.Fatal("the server started")
+	}
+	said := p.stderr.String()
+	if code := p.cmd.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	if !strings.HasPrefix(said, "azekura: ") || strings.Count(said, "\n") != 1 || !strings.Contains(said, want) {
+		t.Errorf("it said %q, want one line with %q", said, want)
+	}
+}
+
+func TestReadOnlyDisk(t *testing.T) {
+	disk := mount(t, "size=16m,mode=0700")
+	used := filepath.Join(disk, "used")
+	if err := start(t, "--data-dir", used).stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Skipf("remount read-only: %v", err)
+	}
+	refusedWith(t, "read-only", "--data-dir", filepath.Join(disk, "new"))
+	refusedWith(t, "read-only", "--data-dir", used)
+}
+
+func TestFullDisk(t *testing.T) {
+	disk := mount(t, "size=64k,mode=0700")
+	filler, err := os.Create(filepath.Join(disk, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	for chunk := make([]byte, 4096); ; {
+		if _, err := filler.Write(chunk); err != nil {
+			break
+		}
+	}
+	refusedWith(t, "no space", "--data-dir", filepath.Join(disk, "data"))
+
+	// With a little room for the key, the database is what does not fit.
+	if err := filler.Truncate(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	refusedWith(t, "full", "--data-dir", filepath.Join(disk, "data"))
+
+	// When there is room again the same first start is completed.
+	if err := unix.Mount("", disk, "", unix.MS_REMOUNT, "size=16m"); err != nil {
+		t.Skipf("grow the disk: %v", err)
+	}
+	if err := start(t, "--data-dir", filepath.Join(disk, "data")).stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProcessKeepsToItself(t *testing.T) {
+	p := start(t, "--dev")
+	proc := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid))
+	for file, line := range map[string]string{
+		"status": `(?m)^Umask:\s+0077$`,
+		"limits": `(?m)^Max core file size\s+0\s+0\s`,
+	} {
+		text, err := os.ReadFile(filepath.Join(proc, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(line).Match(text) {
+			t.Errorf("%s has no line like %s", file, line)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// check finds what is wrong with a configuration before anything is touched.
+func (c *Config) check() error {
+	if !regexp.MustCompile(`^[0-9]{12}$`).MatchString(c.AccountID) {
+		return fmt.Errorf("account-id %q: it takes 12 digits", c.AccountID)
+	}
+	if len(c.Regions) == 0 {
+		return errors.New("region: at least one is needed")
+	}
+	region := regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	for _, r := range c.Regions {
+		if !region.MatchString(r) {
+			return fmt.Errorf("region %q: it takes names such as us-east-1", r)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("tls-cert and tls-key: one is useless without the other")
+	}
+	if c.EndpointURL != "" {
+		if err := checkEndpoint(c.EndpointURL); err != nil {
+			return err
+		}
+	}
+	_, err := c.address()
+	return err
+}

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"azekura/internal/envelope"
+	"azekura/internal/seal"
+)
+
+func rootKeyPath(dir string) string { return filepath.Join(dir, "root-key") }
+
+// databasePath is empty, which is a database in memory, where nothing is kept.
+func databasePath(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "azekura.db")
+}
+
+// openDataDir makes the directory and its root key, or checks those that are
+// there, and keeps other processes out until release is called: two first
+// starts at once must not each make a root key. Each step leaves something
+// that the next start completes.
+func openDataDir(dir string) (root envelope.Root, release func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	if err := checkPrivate(dir); err != nil {
+		return nil, nil, err
+	}
+	release, err = lock(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if root, err = openRootKey(dir); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return root, release, nil
+}
+
+func lock(dir string) (release func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("lock the data directory %s: %w", dir, err)
+	}
+	return func() { d.Close() }, nil
+}
+
+// openRootKey never gives a database without its root key a new one: what it
+// holds could not be opened any more, and the mistake would show only then.
+func openRootKey(dir string) (envelope.Root, error) {
+	key := rootKeyPath(dir)
+	switch err := checkPrivate(key); {
+	case err == nil:
+		return seal.File(key)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	switch _, err := os.Lstat(databasePath(dir)); {
+	case err == nil:
+		return nil, fmt.Errorf("%s holds a database, but its root key %s is missing: restore the file from your backup; "+
+			"without it nothing in the database can be opened", dir, key)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("look for the database: %w", err)
+	}
+	return seal.CreateFile(key)
+}
+
+// checkPrivate refuses a file or directory that other users of the machine
+// could read or change.
+func checkPrivate(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("%s is open to other users (mode %04o): run chmod go-rwx %s", path, mode, path)
+	}
+	return nil
+}

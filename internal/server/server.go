@@ -1,0 +1,258 @@
+// Package server builds every part of Azekura, listens, and shuts down.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"azekura/internal/iam"
+	"azekura/internal/kms"
+	"azekura/internal/seal"
+	"azekura/internal/secretsmanager"
+	"azekura/internal/store"
+	"azekura/internal/sts"
+	"azekura/internal/wire"
+)
+
+// Config says how a server is built. Start from Defaults.
+type Config struct {
+	// DataDir is where everything is kept; it is made if it is not there.
+	// Empty keeps nothing on disk, and makes the administrator's credentials
+	// test/test.
+	DataDir string
+
+	// Listen is host:port. Plain HTTP is refused on addresses that are not
+	// loopback unless InsecureHTTP says that something in front does TLS.
+	Listen       string
+	InsecureHTTP bool
+
+	// EndpointURL is how clients reach the server, for admin.env. Empty
+	// derives it from the address.
+	EndpointURL string
+
+	AccountID string   // 12 digits, of the first account
+	Regions   []string // served; the first is the administrator's default
+
+	TLSCert, TLSKey string // PEM files; both or none
+
+	ShutdownGrace     time.Duration // for requests in flight when Serve ends
+	ReadHeaderTimeout time.Duration // these five as in http.Server
+	ReadTimeout       time.Duration
+	WriteTimeout      time.Duration
+	IdleTimeout       time.Duration
+	MaxHeaderBytes    int
+
+	CacheBytes int64 // for encrypted rows and key material together
+
+	Log *slog.Logger
+}
+
+// Defaults is what applies where nothing is said. A header limit of 64 KiB
+// leaves room for a presigned URL with the longest session token.
+func Defaults() Config {
+	return Config{
+		DataDir:           "azekura-data",
+		Listen:            "127.0.0.1:4584",
+		AccountID:         "111111111111",
+		Regions:           []string{"us-east-1", "us-west-2", "ap-northeast-1"},
+		ShutdownGrace:     15 * time.Second,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		CacheBytes:        64 << 20,
+		Log:               slog.New(slog.DiscardHandler),
+	}
+}
+
+// A Server is a whole Azekura.
+type Server struct {
+	cfg      Config
+	db       *store.DB
+	secrets  *secretsmanager.Service
+	http     *http.Server
+	listener net.Listener
+	cert     *certificate // nil for plain HTTP
+	env      []Variable
+	stopping atomic.Bool
+}
+
+// New builds a server, from the root key up, and opens its address; nothing is
+// answered before Serve. On a new data directory it makes all that has to be
+// there. The caller closes the server.
+func New(ctx context.Context, cfg Config) (_ *Server, err error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.cert, err = loadCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
+		return nil, err
+	}
+	keyring, err := s.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users := iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
+	door := sts.New(sts.Config{IAM: users, Regions: cfg.Regions})
+	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
+	s.secrets = secretsmanager.New(secretsmanager.Config{
+		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
+	})
+	api := &wire.Handler{Authenticate: door.Authenticate, Log: cfg.Log}
+	api.Handle(s.secrets.API())
+	s.http = s.newHTTP(api)
+	if s.listener, err = cfg.listen(); err != nil {
+		return nil, err
+	}
+	s.env, err = s.administrator(ctx, users)
+	return s, err
+}
+
+// openStore opens what lies in the data directory, or an empty store in memory
+// under a root key that nobody will ever have again.
+func (s *Server) openStore(ctx context.Context) (*seal.Keyring, error) {
+	root := seal.Memory()
+	if s.cfg.DataDir != "" {
+		fromFile, release, err := openDataDir(s.cfg.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		defer release() // from here the store's own lock keeps others out
+		root = fromFile
+	}
+	db, err := store.Open(ctx, store.Config{Path: databasePath(s.cfg.DataDir), Log: s.cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.db = db
+	return seal.OpenKeyring(ctx, db, root)
+}
+
+// newHTTP sets every limit: a zero in http.Server is none.
+func (s *Server) newHTTP(api http.Handler) *http.Server {
+	h := &http.Server{
+		Handler:           s.routes(api),
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		ReadTimeout:       s.cfg.ReadTimeout,
+		WriteTimeout:      s.cfg.WriteTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
+	}
+	if s.cert != nil {
+		h.TLSConfig = s.cert.config()
+	}
+	return h
+}
+
+// URL is where clients reach the server: EndpointURL, or the address it
+// listens on.
+func (s *Server) URL() string {
+	if s.cfg.EndpointURL != "" {
+		return s.cfg.EndpointURL
+	}
+	return s.Address()
+}
+
+// Address is the URL of the address that the server listens on.
+func (s *Server) Address() string { return endpoint(s.cfg, s.listener.Addr().(*net.TCPAddr)) }
+
+// Environment is what admin.env gives to a client: the first administrator's
+// credentials, region and endpoint.
+func (s *Server) Environment() []Variable { return slices.Clone(s.env) }
+
+// ReloadCertificate reads the TLS files again. New connections get the new
+// certificate; if it cannot be read the old one stays.
+func (s *Server) ReloadCertificate() error {
+	if s.cert == nil {
+		return nil
+	}
+	return s.cert.reload()
+}
+
+// Serve answers requests until ctx ends, then lets those in flight finish, for
+// ShutdownGrace at most; the error says if some did not. It may be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	work.Go(func() { s.purge(ctx) })
+
+	served := make(chan error, 1)
+	go func() { served <- s.accept() }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve on %s: %w", s.cfg.Listen, err)
+	case <-ctx.Done():
+	}
+	s.stopping.Store(true)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownGrace)
+	defer cancel()
+	s.cfg.Log.Info("stopping: no new connections, requests in flight may finish", "grace", s.cfg.ShutdownGrace)
+	err := s.http.Shutdown(grace)
+	if err != nil {
+		s.http.Close()
+		err = fmt.Errorf("stop: requests were still in flight after %s and were cut", s.cfg.ShutdownGrace)
+	}
+	<-served
+	return err
+}
+
+func (s *Server) accept() error {
+	if s.cert != nil {
+		return s.http.ServeTLS(s.listener, "", "")
+	}
+	return s.http.Serve(s.listener)
+}
+
+// purge deletes for good what is past its recovery window.
+func (s *Server) purge(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		switch n, err := s.secrets.Purge(ctx, time.Now()); {
+		case err != nil && ctx.Err() == nil:
+			s.cfg.Log.Error("purge secrets", "error", err)
+		case n > 0:
+			s.cfg.Log.Info("purged secrets past their recovery window", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Close cuts what is still open and closes the store, which writes out what it
+// has acknowledged. It may be called more than once.
+func (s *Server) Close() error {
+	var errs []error
+	if s.http != nil {
+		errs = append(errs, s.http.Close())
+	}
+	if s.listener != nil {
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,102 @@
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"azekura/internal/server"
+	"azekura/internal/sigv4"
+)
+
+// A Client signs calls and posts them; it knows nothing of the server's
+// inside. Its fields may be changed between calls.
+type Client struct {
+	URL         string
+	Region      string
+	Credentials sigv4.Credentials
+	HTTP        *http.Client
+}
+
+// NewClient makes a client of the variables in admin.env.
+func NewClient(env []server.Variable) *Client {
+	c := &Client{HTTP: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}}
+	for _, v := range env {
+		switch v.Name {
+		case "AWS_ACCESS_KEY_ID":
+			c.Credentials.AccessKeyID = v.Value
+		case "AWS_SECRET_ACCESS_KEY":
+			c.Credentials.Secret = v.Value
+		case "AWS_DEFAULT_REGION":
+			c.Region = v.Value
+		case "AWS_ENDPOINT_URL":
+			c.URL = v.Value
+		}
+	}
+	return c
+}
+
+// marshal does what SDKs do: it gives each change a token of its own, unless
+// the input has one.
+func marshal(op string, in any) ([]byte, error) {
+	body, err := json.Marshal(in)
+	if err != nil || !slices.Contains([]string{"CreateSecret", "PutSecretValue", "RotateSecret", "UpdateSecret"}, op) {
+		return body, err
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return nil, err
+	}
+	if _, given := members["ClientRequestToken"]; !given {
+		members["ClientRequestToken"] = json.RawMessage(strconv.Quote(uuid.NewString()))
+	}
+	return json.Marshal(members)
+}
+
+// Request is the signed request that calls an operation of Secrets Manager
+// with in as its JSON input.
+func (c *Client) Request(ctx context.Context, op string, in any) (*http.Request, error) {
+	body, err := marshal(op, in)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+"/", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", "secretsmanager."+op)
+	sigv4.Sign(r, c.Credentials, c.Region, "secretsmanager", sha256.Sum256(body), time.Now())
+	return r, nil
+}
+
+// Do calls an operation. The body is nil if the answer has none; the error is
+// for calls that got no answer.
+func (c *Client) Do(ctx context.Context, op string, in any) (status int, body map[string]any, err error) {
+	r, err := c.Request(ctx, op, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	res, err := c.HTTP.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil || len(raw) == 0 {
+		return res.StatusCode, nil, err
+	}
+	if err := json.Unmarshal(raw, &body); err != nil {
+		return 0, nil, fmt.Errorf("answer with status %d is not a JSON object", res.StatusCode)
+	}
+	return res.StatusCode, body, nil
+}
