@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +30,12 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition: func(name string) (bool, error) {
+			if name != "fips140only" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return fips140.Enforced(), nil
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[running{}] = map[string]*process{}
 			return nil

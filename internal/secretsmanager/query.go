@@ -30,7 +30,8 @@ func insertSecret(tx *store.Tx, s *secret) error {
 
 // updateSecret writes the whole row and moves its rev. It always writes: a
 // repeated request that changes nothing must still wait for its own commit
-// before it is acknowledged (see the retry trap in docs/store.md).
+// before it is acknowledged. Answered from a read, it could confirm a change
+// that a failover then loses.
 func updateSecret(tx *store.Tx, s *secret) error {
 	_, err := tx.Exec(`UPDATE secrets SET rev = rev + 1, description = $2, kms_key_id = $3, policy = $4, tagged = $5,
 		changed_at = $6, accessed_at = $7, deleted_at = $8 WHERE id = $1`,
