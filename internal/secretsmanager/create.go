@@ -123,7 +123,7 @@ func (s *Service) create(ctx context.Context, sec *secret, v *version, in *model
 		if err := writeTags(tx, sec.id, in.Tags); err != nil || v == nil {
 			return err
 		}
-		return insertLabelled(tx, sec, v, nil, nil)
+		return insertLabelled(tx, sec, v, nil)
 	})
 	return there, err
 }

@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"fmt"
+	"strings"
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
@@ -155,9 +156,14 @@ func selectVersions(tx *store.Tx, secretID string, after position, limit int) ([
 		secretID, after.Number, after.ID, limit)
 }
 
-func countVersions(tx *store.Tx, secretID string) (int, error) {
-	return store.One(tx, func(n *int) []any { return []any{n} },
-		`SELECT count(*) FROM secret_versions WHERE secret_id = $1`, secretID)
+// countVersions says how many versions a secret has, and whether one of them
+// has an id.
+func countVersions(tx *store.Tx, secretID, versionID string) (n int, there bool, err error) {
+	type row struct{ n, there int }
+	r, err := store.One(tx, func(r *row) []any { return []any{&r.n, &r.there} },
+		`SELECT count(*), COALESCE(SUM(CASE WHEN version_id = $2 THEN 1 ELSE 0 END), 0) FROM secret_versions WHERE secret_id = $1`,
+		secretID, versionID)
+	return r.n, r.there > 0, err
 }
 
 // insertVersion adds a version, and fills one that has no value yet.
@@ -179,20 +185,26 @@ func deleteDeprecated(tx *store.Tx, secretID string, before api.Timestamp, limit
 		ORDER BY v.created_at, v.version_id LIMIT $3)`, secretID, before, limit)
 }
 
+// writeLabels detaches and moves labels; those that move take one statement.
 func writeLabels(tx *store.Tx, secretID string, changes []labelChange) error {
+	args := []any{secretID}
+	var rows []string
 	for _, c := range changes {
-		var err error
 		if c.version == "" {
-			_, err = tx.Exec(`DELETE FROM secret_stages WHERE secret_id = $1 AND stage = $2`, secretID, c.label)
-		} else {
-			_, err = tx.Exec(`INSERT INTO secret_stages (secret_id, stage, version_id) VALUES ($1, $2, $3)
-				ON CONFLICT (secret_id, stage) DO UPDATE SET version_id = excluded.version_id`, secretID, c.label, c.version)
+			if _, err := tx.Exec(`DELETE FROM secret_stages WHERE secret_id = $1 AND stage = $2`, secretID, c.label); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return err
-		}
+		args = append(args, c.label, c.version)
+		rows = append(rows, fmt.Sprintf("($1, $%d, $%d)", len(args)-1, len(args)))
 	}
-	return nil
+	if rows == nil {
+		return nil
+	}
+	_, err := tx.Exec(`INSERT INTO secret_stages (secret_id, stage, version_id) VALUES `+strings.Join(rows, ", ")+`
+		ON CONFLICT (secret_id, stage) DO UPDATE SET version_id = excluded.version_id`, args...)
+	return err
 }
 
 func selectTags(tx *store.Tx, secretID string) ([]model.Tag, error) {

@@ -88,6 +88,24 @@ func (s *Service) authorized(ctx context.Context, c *call.Call, secretID string)
 	return permitted(c, id, sec, err)
 }
 
+// glance is authorized for a call that is going to change the secret: what is
+// not cached is read without its values, and not kept, since the change would
+// drop it.
+func (s *Service) glance(ctx context.Context, c *call.Call, secretID string) (*secret, error) {
+	id, err := parseID(c, secretID)
+	if err != nil {
+		return nil, err
+	}
+	sec, cached := s.cache.Peek(cacheKey(id.account, id.region, id.name))
+	if !cached {
+		err = s.db.View(ctx, func(tx *store.Tx) (err error) {
+			sec, err = loadSecret(tx, id.account, id.region, id.name, "")
+			return err
+		})
+	}
+	return permitted(c, id, sec, err)
+}
+
 // update changes the secret that a SecretId names, if the call may. It loads
 // the secret, runs change on it, and writes it back, in one transaction;
 // change may run twice, starts from the same secret each time, and a secret

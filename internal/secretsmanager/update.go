@@ -37,7 +37,7 @@ func (s *Service) UpdateSecret(ctx context.Context, c *call.Call, in *model.Upda
 }
 
 func (s *Service) updateMetadata(ctx context.Context, c *call.Call, in *model.UpdateSecretInput) (*model.UpdateSecretOutput, error) {
-	if _, err := s.authorized(ctx, c, *in.SecretId); err != nil {
+	if _, err := s.glance(ctx, c, *in.SecretId); err != nil {
 		return nil, err
 	}
 	var keyID *string

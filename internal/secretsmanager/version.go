@@ -52,7 +52,7 @@ func (s *Service) addVersion(ctx context.Context, c *call.Call, secretID string,
 }
 
 func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID string, n newVersion) (*secret, *version, error) {
-	seen, err := s.authorized(ctx, c, secretID)
+	seen, err := s.glance(ctx, c, secretID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,15 +82,23 @@ func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID stri
 		if sec.id != seen.id || sec.kmsKeyID != seen.kmsKeyID {
 			return errMoved
 		}
-		repeated, err = versionByID(tx, sec, n.id)
-		if err != nil || repeated != nil && repeated.kind != "" {
+		held, there, err := countVersions(tx, sec.id, n.id)
+		if err != nil {
+			return err
+		}
+		repeated = nil
+		if there {
+			if repeated, err = versionByID(tx, sec, n.id); err != nil || repeated.kind != "" {
+				return err
+			}
+		} else if err := makeRoom(tx, sec.id, v.created, held); err != nil {
 			return err
 		}
 		sec.kmsKeyID = storedKeyID(keyID, key)
 		if n.description != nil {
 			sec.description = *n.description
 		}
-		return insertLabelled(tx, sec, &v, n.stages, repeated)
+		return insertLabelled(tx, sec, &v, n.stages)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -114,12 +122,7 @@ func (s *Service) checkRepeat(ctx context.Context, c *call.Call, sec *secret, v 
 
 // insertLabelled writes a version, into the empty one that has its id if there
 // is one, and moves the labels; v.stages tells afterwards which it has got.
-func insertLabelled(tx *store.Tx, sec *secret, v *version, stages []string, empty *version) error {
-	if empty == nil {
-		if err := makeRoom(tx, sec.id, v.created); err != nil {
-			return err
-		}
-	}
+func insertLabelled(tx *store.Tx, sec *secret, v *version, stages []string) error {
 	if err := insertVersion(tx, sec.id, *v); err != nil {
 		return err
 	}
@@ -139,14 +142,13 @@ func relabel(tx *store.Tx, sec *secret, before, after labels, now api.Timestamp)
 	return writeLabels(tx, sec.id, after.since(before))
 }
 
-// makeRoom removes deprecated versions if a further one would exceed the
-// quota, and refuses if none may go yet.
-func makeRoom(tx *store.Tx, secretID string, now api.Timestamp) error {
-	n, err := countVersions(tx, secretID)
-	if err != nil || n < maxVersions {
-		return err
+// makeRoom removes deprecated versions if a further one beside those held
+// would exceed the quota, and refuses if none may go yet.
+func makeRoom(tx *store.Tx, secretID string, now api.Timestamp, held int) error {
+	if held < maxVersions {
+		return nil
 	}
-	excess := n - maxVersions + 1
+	excess := held - maxVersions + 1
 	removed, err := deleteDeprecated(tx, secretID, now-api.Timestamp(versionRest.Milliseconds()), excess)
 	if err != nil {
 		return err

@@ -92,6 +92,12 @@ func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
 	return v, nil
 }
 
+// Peek is Get for a value that is there; it loads nothing. ok is false for one
+// that is not.
+func (c *Cache[V]) Peek(key string) (value V, ok bool) {
+	return c.shard(key).get(key)
+}
+
 // Changed says that the transaction changes what key stands for. Every Update
 // that does must call it, before or after its statements.
 func (c *Cache[V]) Changed(tx *Tx, key string) {

@@ -252,3 +252,32 @@ func raise(v *atomic.Int64, n int64) {
 	for old := v.Load(); old < n && !v.CompareAndSwap(old, n); old = v.Load() {
 	}
 }
+
+func TestPeekLoadsNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		loads := 0
+		c := store.NewCache(db, 1<<20, func(string) int64 { return 1 }, func(*store.Tx, string) (string, error) {
+			loads++
+			return "v", nil
+		})
+		if _, ok := c.Peek("k"); ok || loads != 0 {
+			t.Errorf("an empty cache gave a value, %d loads", loads)
+		}
+		if _, err := c.Get(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		if v, ok := c.Peek("k"); !ok || v != "v" || loads != 1 {
+			t.Errorf("got %q, %v, %d loads", v, ok, loads)
+		}
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			c.Changed(tx, "k")
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := c.Peek("k"); ok {
+			t.Error("a changed value was given")
+		}
+	})
+}
