@@ -26,8 +26,9 @@ install: ## what the tests need: Debian packages, Python, JavaScript and Java li
 	@test/install
 
 lint:
-	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$unformatted" || { echo "run gofmt on: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal test) || exit 1; test -z "$$unformatted" || { echo "run gofmt on: $$unformatted"; exit 1; }
 	@go vet ./...
+	@go vet -C test/clients/go ./...
 
 fuzz: ## each fuzz target for FUZZTIME
 	@test/fuzz $(FUZZTIME)

@@ -22,6 +22,12 @@ func selectSecret(tx *store.Tx, account, region, name, lock string) (*secret, er
 	return &s, err
 }
 
+// selectRev reads which secret has a name, and its rev.
+func selectRev(tx *store.Tx, account, region, name, lock string) (secret, error) {
+	return store.One(tx, func(s *secret) []any { return []any{&s.id, &s.rev} },
+		`SELECT id, rev FROM secrets WHERE account = $1 AND region = $2 AND name = $3`+lock, account, region, name)
+}
+
 func insertSecret(tx *store.Tx, s *secret) error {
 	_, err := tx.Exec(`INSERT INTO secrets (`+secretColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		s.id, s.account, s.region, s.name, s.suffix, s.rev, s.description, s.kmsKeyID, s.policyText,

@@ -128,6 +128,21 @@ func loadSecret(tx *store.Tx, account, region, name, lock string) (*secret, erro
 	return sec, sec.loadRest(tx)
 }
 
+// reloadSecret reads and locks the secret that id names. If it is still the one
+// that was seen, a copy of that serves.
+func reloadSecret(tx *store.Tx, id id, seen *secret) (*secret, error) {
+	if seen != nil {
+		now, err := selectRev(tx, id.account, id.region, id.name, tx.ForUpdate())
+		if err != nil {
+			return nil, err
+		}
+		if now.id == seen.id && now.rev == seen.rev {
+			return new(*seen), nil
+		}
+	}
+	return loadSecret(tx, id.account, id.region, id.name, tx.ForUpdate())
+}
+
 // loadRest completes a row with its labels, tags and policy.
 func (s *secret) loadRest(tx *store.Tx) (err error) {
 	if s.versions, err = selectLabelled(tx, s.id); err != nil {

@@ -75,7 +75,7 @@ func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID stri
 		return nil, nil, err
 	}
 	var repeated *version
-	sec, err := s.update(ctx, c, secretID, func(tx *store.Tx, sec *secret) error {
+	sec, err := s.updateSeen(ctx, c, secretID, seen, func(tx *store.Tx, sec *secret) error {
 		if err := sec.alive(); err != nil {
 			return err
 		}

@@ -171,11 +171,14 @@ func (w *writer) commit(first *change) {
 // gather gives first and those who wait behind it their turns and returns who
 // took one. The error means that the transaction is lost, with all of them.
 func (w *writer) gather(first *change) (batch []*change, err error) {
-	next := first
+	next, within := first, alone
 	for {
-		ran, err := w.apply(next)
+		ran, err := w.apply(next, within)
 		if ran {
 			batch = append(batch, next)
+		}
+		if ran && next.err == nil {
+			within = beside
 		}
 		if err != nil || len(batch) == maxBatch {
 			return batch, err
@@ -192,14 +195,30 @@ func (w *writer) gather(first *change) (batch []*change, err error) {
 	}
 }
 
-// apply runs one change in its savepoint and undoes it if it fails. The error
+// A scope is what keeps a change of a batch apart from the others: the
+// statements before it, after it, and instead of that if it failed.
+type scope struct{ begin, keep, undo []string }
+
+var (
+	// Nothing is in the transaction yet, so undoing the change is undoing all.
+	// A lone change is spared the two statements of a savepoint.
+	alone = scope{undo: []string{"ROLLBACK", "BEGIN IMMEDIATE"}}
+
+	beside = scope{
+		begin: []string{"SAVEPOINT change"},
+		keep:  []string{"RELEASE change"},
+		undo:  []string{"ROLLBACK TO change", "RELEASE change"},
+	}
+)
+
+// apply runs one change within its scope and undoes it if it fails. The error
 // means that the transaction around it is lost: SQLite rolls back all of it
 // after some errors, such as a full disk.
-func (w *writer) apply(c *change) (ran bool, err error) {
+func (w *writer) apply(c *change, within scope) (ran bool, err error) {
 	if c.ctx.Err() != nil {
 		return false, nil
 	}
-	if _, err := w.conn.exec("SAVEPOINT change"); err != nil {
+	if err := w.execAll(within.begin); err != nil {
 		c.outcome <- fmt.Errorf("begin: %w", translate(err))
 		return false, fmt.Errorf("begin: %w", translate(err))
 	}
@@ -210,15 +229,23 @@ func (w *writer) apply(c *change) (ran bool, err error) {
 	case <-c.ctx.Done():
 		c.err = c.ctx.Err()
 	}
+	end := within.keep
 	if c.err != nil {
-		if _, err := w.conn.exec("ROLLBACK TO change"); err != nil {
-			return ran, w.lost(c, err)
-		}
+		end = within.undo
 	}
-	if _, err := w.conn.exec("RELEASE change"); err != nil {
+	if err := w.execAll(end); err != nil {
 		return ran, w.lost(c, err)
 	}
 	return ran, nil
+}
+
+func (w *writer) execAll(statements []string) error {
+	for _, statement := range statements {
+		if _, err := w.conn.exec(statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lost explains why the transaction is gone: by the statement that failed

@@ -3,6 +3,7 @@ package clients
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -163,6 +164,7 @@ func story(t *testing.T, cli ...string) {
 			e.Setenv("S", prefix(t))
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused},
 		Condition: func(name string) (bool, error) {
 			if name != "batch" {
 				return false, fmt.Errorf("unknown condition %q", name)
@@ -170,4 +172,14 @@ func story(t *testing.T, cli ...string) {
 			return batch, nil
 		},
 	})
+}
+
+// refused runs a CLI that must exit as it does when the server, and not the
+// CLI itself, refuses a call: with 254, or 255 before version 2.
+func refused(ts *testscript.TestScript, _ bool, command []string) {
+	err := ts.Exec(command[0], command[1:]...)
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.ExitCode() != 254 && exit.ExitCode() != 255 {
+		ts.Fatalf("expected exit code 254 or 255, got: %v", err)
+	}
 }

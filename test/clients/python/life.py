@@ -59,6 +59,46 @@ def values():
     refused(botocore.exceptions.ClientError, "ValidationException", secrets.put_secret_value, SecretId=name, SecretString="x" * 65537)
 
 
+def labels():
+    name = PREFIX + "/labels"
+    first = secrets.create_secret(Name=name, SecretString="first")["VersionId"]
+    second = secrets.put_secret_value(SecretId=name, SecretString="second", VersionStages=["AWSPENDING"])["VersionId"]
+    move = {"SecretId": name, "VersionStage": "AWSCURRENT", "MoveToVersionId": second}
+    refused(secrets.exceptions.InvalidParameterException, "RemoveFromVersionId can't be empty",
+            secrets.update_secret_version_stage, **move)
+    secrets.update_secret_version_stage(**move, RemoveFromVersionId=first)
+    stages = secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
+    check("the labels after the move", {version: sorted(on) for version, on in stages.items()} ==
+          {first: ["AWSPREVIOUS"], second: ["AWSCURRENT", "AWSPENDING"]})
+    secrets.put_secret_value(SecretId=name, SecretString="third")
+    listed = {v["VersionId"]: v for v in secrets.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]}
+    check("a deprecated version without labels", len(listed) == 3 and "VersionStages" not in listed[first])
+    refused(secrets.exceptions.ResourceNotFoundException, "for staging label: missing",
+            secrets.get_secret_value, SecretId=name, VersionStage="missing")
+
+
+def metadata():
+    name = PREFIX + "/metadata"
+    secrets.create_secret(Name=name)
+    described = secrets.describe_secret(SecretId=name)
+    check("nothing said of what was never set", not {"Tags", "Description", "LastAccessedDate", "VersionIdsToStages"} & described.keys())
+    secrets.update_secret(SecretId=name, Description="説明")
+    secrets.tag_resource(SecretId=name, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    secrets.untag_resource(SecretId=name, TagKeys=["a"])
+    described = secrets.describe_secret(SecretId=name)
+    check("the description and the tag", (described["Description"], described["Tags"]) == ("説明", [{"Key": "b", "Value": "2"}]))
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": described["ARN"].split(":")[4]},
+        "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]})
+    secrets.put_resource_policy(SecretId=name, ResourcePolicy=policy, BlockPublicPolicy=True)
+    check("a policy", "ResourcePolicy" in secrets.get_resource_policy(SecretId=name))
+    refused(secrets.exceptions.MalformedPolicyDocumentException, "syntax error", secrets.put_resource_policy, SecretId=name, ResourcePolicy="{")
+    secrets.delete_resource_policy(SecretId=name)
+    check("no policy", "ResourcePolicy" not in secrets.get_resource_policy(SecretId=name))
+    password = secrets.get_random_password(PasswordLength=20, ExcludePunctuation=True)["RandomPassword"]
+    check("20 letters and digits", re.fullmatch("[A-Za-z0-9]{20}", password))
+
+
 def lists():
     names = [f"{PREFIX}/list/{n:02}" for n in range(25)]
     for name in names:
@@ -99,6 +139,8 @@ def strangers():
     check("an unknown key is refused", error_code(unknown) == "UnrecognizedClientException")
     token = boto3.client("secretsmanager", aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token="made-up")
     check("a made-up session is refused", error_code(token) == "UnrecognizedClientException")
+    elsewhere = boto3.client("secretsmanager", region_name="eu-west-3")
+    refused(botocore.exceptions.ClientError, "Credential should be scoped to a valid region", elsewhere.list_secrets)
     unsigned = boto3.client("secretsmanager", config=botocore.config.Config(signature_version=botocore.UNSIGNED))
     check("an unsigned call is refused", error_code(unsigned) == "MissingAuthenticationTokenException")
 
@@ -115,6 +157,6 @@ def clock_skew():
             botocore.auth.get_current_datetime = real
 
 
-for step in (values, lists, deletion, strangers, clock_skew):
+for step in (values, labels, metadata, lists, deletion, strangers, clock_skew):
     step()
 print("ok")
