@@ -27,7 +27,7 @@ func (s *Service) readToken(c *call.Call, token *string, scope []string) (*posit
 		return nil, nil
 	}
 	blob, err := base64.RawURLEncoding.DecodeString(*token)
-	if err != nil {
+	if err != nil || base64.RawURLEncoding.EncodeToString(blob) != *token { // the decoder passes over line breaks
 		return nil, errToken()
 	}
 	text, err := s.keyring.Open(blob, tokenAAD(c, scope))
