@@ -33,6 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "azekura",
 		Short:         "a self-hosted secrets manager that speaks the AWS Secrets Manager API",
+		Example:       "  azekura server --dev",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -307,3 +307,29 @@ func TestBatch(t *testing.T) {
 		t.Errorf("by filter: %d values, %d errors", len(filtered.SecretValues), len(filtered.Errors))
 	}
 }
+
+// A clock that jumps by days, forwards or back, loses nothing and moves no
+// label to the wrong version: what is current is decided by the order of the
+// calls, not by their times.
+func TestClockJumps(t *testing.T) {
+	w := newWorld(t)
+	w.create(secretText("value of v1"))
+	for i, jump := range []time.Duration{-5, 9, -72, 1, -1, 240, -480} {
+		w.now = w.now.Add(jump * time.Hour)
+		name := fmt.Sprint("v", i+2)
+		w.put(name)
+		if got := do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s")}); *got.VersionId != *token(name) {
+			t.Errorf("after a jump of %d hours %s is current, want %s", jump, *got.VersionId, name)
+		}
+		if got := do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s"), VersionStage: new(previous)}); *got.VersionId != *token(fmt.Sprint("v", i+1)) {
+			t.Errorf("after a jump of %d hours %s is previous", jump, *got.VersionId)
+		}
+		w.add(fmt.Sprint("made-after-jump-", i))
+	}
+	if got := w.list(&model.ListSecretsInput{MaxResults: new(int64(2))}, nil); len(got) != 8 {
+		t.Errorf("listed %v", got)
+	}
+	if all := do(w, w.ListSecretVersionIds, &model.ListSecretVersionIdsInput{SecretId: new("s"), IncludeDeprecated: new(true)}); len(all.Versions) != 8 {
+		t.Errorf("%d versions", len(all.Versions))
+	}
+}

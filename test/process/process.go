@@ -138,6 +138,10 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// Log is what the server has written to stderr. It may be called once the
+// server has ended.
+func (s *Server) Log() string { return s.stderr.String() }
+
 // Request is a signed request of a Secrets Manager operation.
 func (s *Server) Request(ctx context.Context, op string, in any) (*http.Request, error) {
 	body, err := json.Marshal(in)

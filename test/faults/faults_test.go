@@ -1,0 +1,225 @@
+// Package faults makes the world around the server fail, and checks that it
+// goes on serving who it can, says clearly what is wrong, and recovers by
+// itself when the fault is gone.
+package faults
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"azekura/test/process"
+)
+
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "azekura-faults-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if bin, err = process.Build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func start(t *testing.T, dir string, wrap ...string) *process.Server {
+	t.Helper()
+	s, err := process.Start(dir, append(wrap, bin)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// call must succeed, on a connection of its own.
+func call(t *testing.T, s *process.Server, op string, in any) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+	if err := s.Call(t.Context(), client, op, in, nil); err != nil {
+		t.Fatalf("%s: %v", op, err)
+	}
+}
+
+func create(t *testing.T, s *process.Server, name string) {
+	t.Helper()
+	call(t, s, "CreateSecret", map[string]any{"Name": name, "ClientRequestToken": strings.Repeat("t", 32), "SecretString": "value of " + name})
+}
+
+func get(name string) map[string]any { return map[string]any{"SecretId": name} }
+
+// connect opens connections that say nothing, or begin a request and stop.
+func connect(t *testing.T, s *process.Server, n int, begin string) []net.Conn {
+	t.Helper()
+	conns := make([]net.Conn, 0, n)
+	t.Cleanup(func() { hangUp(conns) })
+	for range n {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+		if _, err := io.WriteString(c, begin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conns
+}
+
+func hangUp(conns []net.Conn) {
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+// Connections that do nothing cost memory and nothing else.
+func TestIdleConnections(t *testing.T) {
+	s := start(t, t.TempDir()+"/data")
+	create(t, s, "s")
+	connect(t, s, 10_000, "")
+	call(t, s, "GetSecretValue", get("s"))
+	create(t, s, "t")
+	const limit = 400 << 10 // KiB
+	if resident := residentKiB(t, s.PID()); resident > limit {
+		t.Errorf("%d KiB resident under 10,000 idle connections, more than %d", resident, limit)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Senders that begin a request and never finish it hold nobody up.
+func TestUnfinishedRequests(t *testing.T) {
+	s := start(t, t.TempDir()+"/data")
+	create(t, s, "s")
+	connect(t, s, 500, "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-")
+	connect(t, s, 500, "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\nContent-Length: 1000000\r\n\r\n{")
+	call(t, s, "GetSecretValue", get("s"))
+	create(t, s, "t")
+	s.Kill()
+}
+
+// When file descriptors run out new connections wait, and are served when
+// others have gone.
+func TestFileDescriptors(t *testing.T) {
+	s := start(t, t.TempDir()+"/data", "bash", "-c", `ulimit -n 64; exec "$0" "$@"`)
+	create(t, s, "s")
+	conns := connect(t, s, 100, "")
+	served := make(chan error, 1)
+	go func() {
+		client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
+		served <- s.Call(t.Context(), client, "GetSecretValue", get("s"), nil)
+	}()
+	hangUp(conns)
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	create(t, s, "t")
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if log := s.Log(); !strings.Contains(log, "too many open files") {
+		t.Errorf("the log does not say what was wrong:\n%s", log)
+	}
+}
+
+// A page of the database that is damaged costs what lies on it. The server
+// starts, says so, serves the rest, and does not answer with garbage.
+func TestDamagedPage(t *testing.T) {
+	dir := t.TempDir() + "/data"
+	s := start(t, dir)
+	const secrets = 200
+	for i := range secrets {
+		create(t, s, fmt.Sprintf("secret-%03d", i))
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, filepath.Join(dir, "azekura.db"), "secret-100")
+	s = start(t, dir)
+	client := &http.Client{Timeout: time.Minute}
+	served, failed := 0, 0
+	for i := range secrets {
+		name := fmt.Sprintf("secret-%03d", i)
+		var out struct{ SecretString string }
+		err := s.Call(t.Context(), client, "GetSecretValue", get(name), &out)
+		refusal, refused := errors.AsType[*process.Refusal](err)
+		switch {
+		case err == nil && out.SecretString == "value of "+name:
+			served++
+		case refused && (refusal.Status == http.StatusInternalServerError || refusal.Status == http.StatusBadRequest):
+			failed++
+		default:
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if served == 0 || failed == 0 {
+		t.Errorf("%d secrets served, %d not", served, failed)
+	}
+	t.Logf("%d secrets served, %d not", served, failed)
+	if log := s.Log(); !strings.Contains(log, "malformed") && !strings.Contains(log, "damaged") {
+		t.Errorf("the log does not say what is wrong:\n%.2000s", log)
+	}
+}
+
+// damage overwrites the leaf of a table that holds a text. On an inner page,
+// or one of an index, much more would hang.
+func damage(t *testing.T, file, text string) {
+	t.Helper()
+	const (
+		page      = 4096
+		tableLeaf = 0x0d // https://www.sqlite.org/fileformat2.html#b_tree_pages
+	)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for at := page; at < len(content); at += page {
+		if content[at] == tableLeaf && bytes.Contains(content[at:at+page], []byte(text)) {
+			if _, err := f.WriteAt(bytes.Repeat([]byte{0xff}, page), int64(at)); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no leaf holds %q", text)
+}
+
+func residentKiB(t *testing.T, pid int) (kib int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kib); err == nil {
+			return kib
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}
