@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"azekura/internal/api"
@@ -36,6 +37,8 @@ type Service struct {
 	keyring *seal.Keyring
 	log     *slog.Logger
 	cache   *store.Cache[*secret] // by cacheKey; what it holds is shared
+
+	noteAgain atomic.Int64 // when reads are noted again, in milliseconds since 1970
 }
 
 // New makes the service.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
@@ -227,11 +228,13 @@ func versionByID(tx *store.Tx, sec *secret, id string) (*version, error) {
 }
 
 // touch notes that a version was read today. The first read of a day waits for
-// the note to be durable. A read is not refused because it could not be
-// noted: with a full disk, applications must still get their passwords.
+// the note to be durable. A read is not refused because it could not be noted:
+// with a full disk, applications must still get their passwords, and get them
+// quickly, so for a while after a failure nothing is noted.
 func (s *Service) touch(ctx context.Context, c *call.Call, sec *secret, v *version) {
-	today := api.At(c.Time).Day()
-	if sec.accessed >= today && v.accessed >= today {
+	now := api.At(c.Time)
+	today := now.Day()
+	if sec.accessed >= today && v.accessed >= today || int64(now) < s.noteAgain.Load() {
 		return
 	}
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
@@ -239,9 +242,12 @@ func (s *Service) touch(ctx context.Context, c *call.Call, sec *secret, v *versi
 		return touchSecret(tx, sec.id, v.id, today)
 	})
 	if err != nil {
-		s.log.Warn("note the day of a read", "secret", sec.arn(), "err", err)
+		s.noteAgain.Store(int64(now) + notePause.Milliseconds())
+		s.log.Warn("note the day of a read; none is noted for a while", "pause", notePause, "secret", sec.arn(), "error", err)
 	}
 }
+
+const notePause = 10 * time.Second
 
 // BatchGetSecretValue reveals the current values of the secrets in a list, or
 // of those that match filters. What is refused of one secret is reported in

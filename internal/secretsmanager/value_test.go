@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -381,6 +382,34 @@ func TestConcurrentPuts(t *testing.T) {
 	}
 	if got := w.stages(); strings.Count(got, "AWSCURRENT") != 1 || strings.Count(got, "AWSPREVIOUS") != 1 {
 		t.Error(got)
+	}
+}
+
+// A read that cannot be noted is served all the same, and a failing store is
+// not asked again at once.
+func TestReadsThatCannotBeNoted(t *testing.T) {
+	w := newWorld(t)
+	var lines strings.Builder
+	w.log = slog.New(slog.NewTextHandler(&lines, nil))
+	w.create(secretText("x"))
+	do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s")})
+	do(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s")}) // brings it back into the cache
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.AddDate(0, 0, 1)
+	for range 5 {
+		if got := do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s")}); string(*got.SecretString) != "x" {
+			t.Error("another value came back")
+		}
+	}
+	if n := strings.Count(lines.String(), "\n"); n != 1 {
+		t.Errorf("%d lines are logged:\n%s", n, &lines)
+	}
+	w.now = w.now.Add(notePause)
+	do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("s")})
+	if n := strings.Count(lines.String(), "\n"); n != 2 {
+		t.Errorf("after the pause %d lines are logged", n)
 	}
 }
 
