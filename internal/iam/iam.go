@@ -42,6 +42,9 @@ func New(cfg Config) *Service {
 	return s
 }
 
+// CacheStats is of the cache of credentials.
+func (s *Service) CacheStats() store.CacheStats { return s.credentials.Stats() }
+
 // An AccessKey is what a user signs with. It prints without its secret.
 type AccessKey struct {
 	AccessKeyID string

@@ -51,6 +51,12 @@ func New(cfg Config) *Service {
 	return s
 }
 
+// KeyCacheStats is of the cache of prepared keys.
+func (s *Service) KeyCacheStats() store.CacheStats { return s.keys.Stats() }
+
+// AliasCacheStats is of the cache of aliases.
+func (s *Service) AliasCacheStats() store.CacheStats { return s.aliases.Stats() }
+
 // A Key is a symmetric KMS key, ready for use. It is shared and must not be
 // changed.
 type Key struct {

@@ -56,6 +56,9 @@ func New(cfg Config) *Service {
 	}
 }
 
+// CacheStats is of the cache of encrypted secrets.
+func (s *Service) CacheStats() store.CacheStats { return s.cache.Stats() }
+
 // API is the service as the wire serves it: one line an operation.
 func (s *Service) API() call.Service {
 	return call.Service{Name: "secretsmanager", Target: "secretsmanager", Ops: []call.Op{

@@ -21,6 +21,7 @@ import (
 // A layout is what tells a database file from one in memory.
 type layout struct {
 	log       *slog.Logger
+	committed func(Commit)
 	source    func(settings ...string) string // makes the connection string
 	journal   string
 	writeGate sync.Locker
@@ -29,8 +30,8 @@ type layout struct {
 }
 
 // openFile opens a database file for this process alone.
-func openFile(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
-	path, err := filepath.Abs(path)
+func openFile(ctx context.Context, cfg Config) (*DB, error) {
+	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,8 @@ func openFile(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 		return nil, translate(err)
 	}
 	l := layout{
-		log:       log,
+		log:       cfg.Log,
+		committed: cfg.Committed,
 		source:    fileSource(path),
 		journal:   "wal",
 		writeGate: noGate{},
@@ -61,10 +63,11 @@ func openFile(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 // openMemory opens SQLite's memdb, one database in memory that several
 // connections share. It has no WAL and so no snapshots: readers and the writer
 // would poll for each other's locks, so a lock of ours keeps them apart.
-func openMemory(ctx context.Context, log *slog.Logger) (*DB, error) {
+func openMemory(ctx context.Context, cfg Config) (*DB, error) {
 	gate := new(sync.RWMutex)
 	return connectSQLite(ctx, layout{
-		log:       log,
+		log:       cfg.Log,
+		committed: cfg.Committed,
 		source:    memorySource(rand.Text()),
 		journal:   "memory",
 		writeGate: gate,
@@ -211,7 +214,7 @@ func assemble(ctx context.Context, write, read *sql.DB, readers int, l layout) (
 		return nil, translate(err)
 	}
 	return &DB{
-		writer: newWriter(writing, l.writeGate, l.log),
+		writer: newWriter(writing, l),
 		reads:  newReadPool(conns, l.readGate, l.log),
 		release: func() error {
 			return errors.Join(read.Close(), write.Close(), l.release())

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // Config says where the data is.
@@ -22,6 +23,18 @@ type Config struct {
 
 	// Log receives what an operator should know; nil discards it.
 	Log *slog.Logger
+
+	// Committed, if set, is told of each commit before its callers are
+	// answered. It runs on the writer's goroutine: all changes wait for it,
+	// and it must not use the DB.
+	Committed func(Commit)
+}
+
+// A Commit is what became of the changes that shared one.
+type Commit struct {
+	Changes int           // made durable together; of a failure, all that were lost
+	Took    time.Duration // the COMMIT alone, which is the wait for the disk
+	Err     error         // nil if the changes are durable
 }
 
 // A DB is an open database. It may be used concurrently.
@@ -42,14 +55,17 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Committed == nil {
+		cfg.Committed = func(Commit) {}
+	}
 	if cfg.Path == "" {
-		db, err := openMemory(ctx, cfg.Log)
+		db, err := openMemory(ctx, cfg)
 		if err != nil {
 			return nil, fmt.Errorf("open a database in memory: %w", err)
 		}
 		return db, nil
 	}
-	db, err := openFile(ctx, cfg.Path, cfg.Log)
+	db, err := openFile(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", cfg.Path, err)
 	}
@@ -65,6 +81,11 @@ func (db *DB) Close() error {
 	})
 	return db.closeErr
 }
+
+// Queued is how many changes wait for their turn to write. Where it does not
+// come down the disk is slower than the callers; the queue ends at 1024, and
+// callers beyond that wait without being counted.
+func (db *DB) Queued() int { return len(db.writer.queue) }
 
 // View runs fn in a transaction that only reads; all of it sees one snapshot,
 // taken after View was called and holding every change acknowledged before.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 const (
@@ -18,11 +19,12 @@ const (
 // so that they share an fsync. There is no timer: the next batch gathers while
 // one commits, and a lone change never waits for company.
 type writer struct {
-	log   *slog.Logger
-	conn  *conn
-	gate  sync.Locker // held from BEGIN to COMMIT
-	queue chan *change
-	done  chan struct{} // the goroutine has ended
+	log       *slog.Logger
+	committed func(Commit)
+	conn      *conn
+	gate      sync.Locker // held from BEGIN to COMMIT
+	queue     chan *change
+	done      chan struct{} // the goroutine has ended
 
 	mu     sync.RWMutex // held to read while sending to queue
 	closed bool
@@ -44,13 +46,14 @@ type change struct {
 // errAbandoned is the result of a function that ended its goroutine.
 var errAbandoned = errors.New("transaction function did not return")
 
-func newWriter(c *conn, gate sync.Locker, log *slog.Logger) *writer {
+func newWriter(c *conn, l layout) *writer {
 	w := &writer{
-		log:   log,
-		conn:  c,
-		gate:  gate,
-		queue: make(chan *change, maxQueue),
-		done:  make(chan struct{}),
+		log:       l.log,
+		committed: l.committed,
+		conn:      c,
+		gate:      l.writeGate,
+		queue:     make(chan *change, maxQueue),
+		done:      make(chan struct{}),
 	}
 	go w.run()
 	return w
@@ -140,7 +143,9 @@ func (w *writer) commit(first *change) {
 	defer w.gate.Unlock()
 	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		w.conn.rollback()
-		first.outcome <- fmt.Errorf("begin: %w", translate(err))
+		err = fmt.Errorf("begin: %w", translate(err))
+		w.committed(Commit{Changes: 1, Err: err})
+		first.outcome <- err
 		return
 	}
 	batch, err := w.gather(first)
@@ -148,10 +153,13 @@ func (w *writer) commit(first *change) {
 	for _, h := range kept {
 		h.before()
 	}
+	var took time.Duration
 	if err == nil {
+		began := time.Now()
 		if _, err = w.conn.exec("COMMIT"); err != nil {
 			err = fmt.Errorf("commit: %w", translate(err))
 		}
+		took = time.Since(began)
 	}
 	if err != nil {
 		w.conn.rollback()
@@ -160,11 +168,25 @@ func (w *writer) commit(first *change) {
 	for _, h := range kept {
 		h.after()
 	}
+	w.tell(batch, took, err)
 	for _, c := range batch {
 		if err != nil {
 			c.err = err
 		}
 		c.outcome <- c.err
+	}
+}
+
+// tell reports a commit, unless there was nothing to make durable in it.
+func (w *writer) tell(batch []*change, took time.Duration, err error) {
+	c := Commit{Took: took, Err: err}
+	for _, change := range batch {
+		if change.err == nil || err != nil {
+			c.Changes++
+		}
+	}
+	if c.Changes > 0 || err != nil {
+		w.committed(c)
 	}
 }
 

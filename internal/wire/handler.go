@@ -5,6 +5,7 @@ package wire
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 
 	"azekura/internal/api"
 	"azekura/internal/call"
+	"azekura/internal/sigv4"
 )
 
 // defaultMaxBody, in bytes, holds the largest secret in its most wasteful
@@ -40,7 +42,23 @@ type Handler struct {
 	// MaxBody is the largest request body that is read, in bytes; 0 is 1 MiB.
 	MaxBody int64
 
+	// Finish, if set, is told of each request after its answer was written, on
+	// the request's goroutine.
+	Finish func(Outcome)
+
+	inFlight atomic.Int64
+
 	targets map[string]*target // by X-Amz-Target
+}
+
+// An Outcome is what became of one request. Nothing in it was written by the
+// sender: Service and Op are those of a registered operation, and both are
+// empty if the request named none.
+type Outcome struct {
+	Service, Op string
+	Status      int
+	Duration    time.Duration // from the end of the headers to the end of the answer
+	Refused     *sigv4.Error  // why the request is not authentic; nil if it is, or nobody looked
 }
 
 // A target is what one X-Amz-Target names.
@@ -70,7 +88,12 @@ func (h *Handler) Handle(s call.Service) {
 	}
 }
 
+// InFlight is how many requests have arrived and are not answered yet.
+func (h *Handler) InFlight() int64 { return h.inFlight.Load() }
+
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.inFlight.Add(1)
+	defer h.inFlight.Add(-1)
 	c := arrived(r, time.Now())
 	header := w.Header()
 	header.Set("X-Amzn-Requestid", c.ID)
@@ -80,11 +103,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := newBuffer()
 	defer body.release()
 	var answer *api.Error
+	var outcome Outcome
 	if err := h.serve(w, r, c, body); err != nil {
 		answer = answerTo(err)
+		outcome.Refused, _ = errors.AsType[*sigv4.Error](err)
 	}
-	status := respond(w, body, answer)
-	h.record(r, c, answer, status)
+	outcome.Status = respond(w, body, answer)
+	outcome.Duration = time.Since(c.Time)
+	h.record(r, c, answer, outcome)
+	if h.Finish == nil {
+		return
+	}
+	if c.Service != "" { // else Op is the sender's text
+		outcome.Service, outcome.Op = c.Service, c.Op
+	}
+	h.Finish(outcome)
 }
 
 // arrived is the call before anything is known of its caller.

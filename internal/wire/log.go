@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"time"
 
 	"azekura/internal/api"
 	"azekura/internal/call"
@@ -29,19 +28,19 @@ func bounded(text string, limit int) string {
 // record writes the request's one line. It holds names and the outcome; what
 // went in and out never reaches it, nor does the text of an answer, which may
 // repeat what went in.
-func (h *Handler) record(r *http.Request, c *call.Call, e *api.Error, status int) {
+func (h *Handler) record(r *http.Request, c *call.Call, e *api.Error, o Outcome) {
 	level, outcome := slog.LevelInfo, "ok"
 	if e != nil {
 		outcome = e.Code
 	}
-	if status >= http.StatusInternalServerError {
+	if o.Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{
 		slog.Any("", c),
 		slog.String("outcome", outcome),
-		slog.Int("status", status),
-		slog.Duration("duration", time.Since(c.Time)),
+		slog.Int("status", o.Status),
+		slog.Duration("duration", o.Duration),
 	}
 	if e != nil && e.Err != nil {
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
