@@ -19,7 +19,7 @@ var floors = []string{
 	"api/shape policy seal api/secretsmanager",
 	"api/gen api/apitest call store/storetest",
 	"wire kms iam",
-	"secretsmanager sts",
+	"secretsmanager sts metrics",
 	"",
 	"server",
 	"server/servertest",

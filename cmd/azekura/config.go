@@ -49,6 +49,9 @@ func (c *config) settings() *pflag.FlagSet {
 	f.DurationVar(&c.IdleTimeout, "idle-timeout", d.IdleTimeout, "how long an idle connection is kept")
 	f.IntVar(&c.MaxHeaderBytes, "max-header-bytes", d.MaxHeaderBytes, "limit for the size of a request's headers")
 	f.Int64Var(&c.CacheBytes, "cache-bytes", d.CacheBytes, "memory for the caches of encrypted rows and keys")
+	f.StringVar(&c.MetricsListen, "metrics-listen", d.MetricsListen, "address and port of Prometheus metrics; empty is off")
+	f.BoolVar(&c.MetricsRemote, "metrics-remote", d.MetricsRemote, "allow metrics on an address that is not loopback")
+	f.BoolVar(&c.Pprof, "pprof", d.Pprof, "serve Go's profiles beside the metrics, on loopback only")
 	return f
 }
 

@@ -72,7 +72,7 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) (err erro
 		stop()
 	})
 
-	cfg.Log = log
+	cfg.Log, cfg.Version = log, thisBuild().Version
 	srv, err := server.New(ctx, cfg.Config)
 	if err != nil {
 		return err
@@ -139,6 +139,9 @@ func reloadOnHangup(srv *server.Server, log *slog.Logger) (stop func()) {
 // credentials it ever prints are those of --dev, which everybody knows.
 func announce(w io.Writer, cfg *config, srv *server.Server) {
 	fmt.Fprintf(w, "azekura %s\nlistening on %s\n", thisBuild().Version, srv.Address())
+	if url := srv.MetricsURL(); url != "" {
+		fmt.Fprintf(w, "metrics on %s\n", url)
+	}
 	if cfg.dev {
 		fmt.Fprintln(w, "nothing is kept on disk, and anybody who can connect is an administrator; use it with:")
 		printExports(w, "sh", srv.Environment())

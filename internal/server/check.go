@@ -28,6 +28,9 @@ func (c *Config) check() error {
 			return err
 		}
 	}
+	if _, err := c.metricsAddress(); err != nil {
+		return err
+	}
 	_, err := c.address()
 	return err
 }

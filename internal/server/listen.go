@@ -30,9 +30,14 @@ func (c *Config) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	return listenOn(addr, "listen")
+}
+
+// listenOn opens an address that was given by a setting.
+func listenOn(addr *net.TCPAddr, setting string) (net.Listener, error) {
 	l, err := net.ListenTCP("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: the address is in use; is another server running? choose another with --listen", c.Listen)
+		return nil, fmt.Errorf("listen on %s: the address is in use; is another server running? choose another with --%s", addr, setting)
 	}
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"azekura/internal/iam"
 	"azekura/internal/kms"
+	"azekura/internal/metrics"
 	"azekura/internal/seal"
 	"azekura/internal/secretsmanager"
 	"azekura/internal/store"
@@ -50,6 +51,14 @@ type Config struct {
 	IdleTimeout       time.Duration
 	MaxHeaderBytes    int
 
+	// MetricsListen is host:port of /metrics, plain HTTP without signatures;
+	// empty is off. An address that is not loopback needs MetricsRemote. Pprof
+	// serves /debug/pprof/ there too, on loopback only.
+	MetricsListen        string
+	MetricsRemote, Pprof bool
+
+	Version string // of the build, for the metrics
+
 	CacheBytes int64 // for encrypted rows and key material together
 
 	Log *slog.Logger
@@ -81,6 +90,7 @@ type Server struct {
 	secrets  *secretsmanager.Service
 	http     *http.Server
 	listener net.Listener
+	monitor  *monitor     // nil if metrics are not served
 	cert     *certificate // nil for plain HTTP
 	env      []Variable
 	stopping atomic.Bool
@@ -102,7 +112,8 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.cert, err = loadCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
 		return nil, err
 	}
-	keyring, err := s.openStore(ctx)
+	figures := metrics.New(cfg.Version)
+	keyring, err := s.openStore(ctx, figures)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +123,14 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
 	})
-	api := &wire.Handler{Authenticate: door.Authenticate, Log: cfg.Log}
+	api := &wire.Handler{Authenticate: door.Authenticate, Log: cfg.Log, Finish: figures.Finished}
 	api.Handle(s.secrets.API())
+	figures.Service(s.secrets.API())
+	s.watch(figures, api, users, keys)
 	s.http = s.newHTTP(api)
+	if s.monitor, err = s.newMonitor(figures); err != nil {
+		return nil, err
+	}
 	if s.listener, err = cfg.listen(); err != nil {
 		return nil, err
 	}
@@ -124,7 +140,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 
 // openStore opens what lies in the data directory, or an empty store in memory
 // under a root key that nobody will ever have again.
-func (s *Server) openStore(ctx context.Context) (*seal.Keyring, error) {
+func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (*seal.Keyring, error) {
 	root := seal.Memory()
 	if s.cfg.DataDir != "" {
 		fromFile, release, err := openDataDir(s.cfg.DataDir)
@@ -134,7 +150,9 @@ func (s *Server) openStore(ctx context.Context) (*seal.Keyring, error) {
 		defer release() // from here the store's own lock keeps others out
 		root = fromFile
 	}
-	db, err := store.Open(ctx, store.Config{Path: databasePath(s.cfg.DataDir), Log: s.cfg.Log})
+	db, err := store.Open(ctx, store.Config{
+		Path: databasePath(s.cfg.DataDir), Log: s.cfg.Log, Committed: figures.Committed,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -142,10 +160,18 @@ func (s *Server) openStore(ctx context.Context) (*seal.Keyring, error) {
 	return seal.OpenKeyring(ctx, db, root)
 }
 
-// newHTTP sets every limit: a zero in http.Server is none.
 func (s *Server) newHTTP(api http.Handler) *http.Server {
-	h := &http.Server{
-		Handler:           s.routes(api),
+	h := s.limited(s.routes(api))
+	if s.cert != nil {
+		h.TLSConfig = s.cert.config()
+	}
+	return h
+}
+
+// limited sets every limit: a zero in http.Server is none.
+func (s *Server) limited(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      s.cfg.WriteTimeout,
@@ -153,10 +179,6 @@ func (s *Server) newHTTP(api http.Handler) *http.Server {
 		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
 	}
-	if s.cert != nil {
-		h.TLSConfig = s.cert.config()
-	}
-	return h
 }
 
 // URL is where clients reach the server: EndpointURL, or the address it
@@ -192,6 +214,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	work.Go(func() { s.purge(ctx) })
+	if s.monitor != nil { // to the end: how a stop goes is worth seeing
+		defer s.monitor.close()
+		work.Go(func() { s.monitor.serve(s) })
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- s.accept() }()
@@ -250,6 +276,9 @@ func (s *Server) Close() error {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.monitor != nil {
+		errs = append(errs, s.monitor.close())
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())

@@ -16,6 +16,8 @@ type Server struct {
 	*Client
 	Config server.Config // what it was built with
 
+	MetricsURL string // of /metrics; empty if the Config has none
+
 	stop func() error
 }
 
@@ -46,7 +48,7 @@ func Start(t testing.TB, cfg server.Config) *Server {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ctx) }()
-	s := &Server{Config: cfg, Client: clientOf(srv)}
+	s := &Server{Config: cfg, Client: clientOf(srv), MetricsURL: srv.MetricsURL()}
 	s.stop = func() error {
 		cancel()
 		err := <-served

@@ -1,0 +1,67 @@
+package metrics
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"azekura/internal/store"
+)
+
+// Sources are the figures that are read when somebody asks for them. The
+// functions are called concurrently with everything else.
+type Sources struct {
+	InFlight func() int64 // requests
+	Queued   func() int   // changes that wait to be written
+	Caches   map[string]func() store.CacheStats
+}
+
+// Watch registers where to read figures. It may be called once.
+func (m *Metrics) Watch(s Sources) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "azekura_requests_in_flight",
+			Help: "Requests that have arrived and are not answered yet.",
+		}, func() float64 { return float64(s.InFlight()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "azekura_store_queue_length",
+			Help: "Changes that wait for their turn to be written.",
+		}, func() float64 { return float64(s.Queued()) }),
+		caches(s.Caches),
+	)
+}
+
+// caches asks each cache once for an answer, so that its figures belong
+// together.
+type caches map[string]func() store.CacheStats
+
+var (
+	cacheHits    = cacheFigure("hits_total", "Values found in the cache.")
+	cacheMisses  = cacheFigure("misses_total", "Values loaded from the database.")
+	cacheBytes   = cacheFigure("bytes", "Memory that the entries take, about.")
+	cacheEntries = cacheFigure("entries", "Values in the cache.")
+)
+
+func cacheFigure(figure, help string) *prometheus.Desc {
+	return prometheus.NewDesc("azekura_cache_"+figure, help, []string{"cache"}, nil)
+}
+
+func (c caches) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{cacheHits, cacheMisses, cacheBytes, cacheEntries} {
+		to <- d
+	}
+}
+
+func (c caches) Collect(to chan<- prometheus.Metric) {
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		stats := c[name]()
+		tell := func(d *prometheus.Desc, kind prometheus.ValueType, value int64) {
+			to <- prometheus.MustNewConstMetric(d, kind, float64(value), name)
+		}
+		tell(cacheHits, prometheus.CounterValue, stats.Hits)
+		tell(cacheMisses, prometheus.CounterValue, stats.Misses)
+		tell(cacheBytes, prometheus.GaugeValue, stats.Bytes)
+		tell(cacheEntries, prometheus.GaugeValue, stats.Entries)
+	}
+}
