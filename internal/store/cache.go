@@ -39,6 +39,8 @@ const (
 //
 // A commit that fails goes through the same steps and costs a reload.
 //
+// Where other processes change the data too, each Get loads.
+//
 // Loads are not shared by concurrent misses: a Get that joined a load begun
 // before it might be given a value older than an answer its caller has seen.
 type Cache[V any] struct {
@@ -73,6 +75,9 @@ func NewCache[V any](db *DB, limit int64, size func(V) int64, load func(tx *Tx, 
 // error of load is returned as it is and not cached. Get must not be called
 // inside a transaction.
 func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
+	if !c.db.engine.sole() {
+		return c.read(ctx, key)
+	}
 	s := c.shard(key)
 	if v, ok := s.get(key); ok {
 		return v, nil
@@ -80,15 +85,22 @@ func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
 	l := s.begin(key)
 	var loaded *entry[V]
 	defer func() { s.end(key, l, loaded) }()
-	var v V
-	err := c.db.View(ctx, func(tx *Tx) (err error) {
+	v, err := c.read(ctx, key)
+	if err != nil {
+		return v, err
+	}
+	loaded = &entry[V]{key: key, value: v, bytes: c.size(v) + int64(len(key)) + entryBytes}
+	return v, nil
+}
+
+func (c *Cache[V]) read(ctx context.Context, key string) (v V, err error) {
+	err = c.db.View(ctx, func(tx *Tx) (err error) {
 		v, err = c.load(tx, key)
 		return err
 	})
 	if err != nil {
 		return *new(V), err
 	}
-	loaded = &entry[V]{key: key, value: v, bytes: c.size(v) + int64(len(key)) + entryBytes}
 	return v, nil
 }
 

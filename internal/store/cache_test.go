@@ -42,7 +42,7 @@ func wantCounter(t *testing.T, cache *store.Cache[int64], key string, want int64
 }
 
 func TestCache(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
 		exec(t, db, counters)
 		cache := store.NewCache(db, 1<<20, eightBytes, loadCounter)
 		for range 2 {
@@ -126,7 +126,7 @@ func TestCacheRefusesASlowLoad(t *testing.T) {
 
 func TestCacheBound(t *testing.T) {
 	const limit = 4 << 20
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
 		cache := store.NewCache(db, limit, func(s string) int64 { return int64(len(s)) },
 			func(tx *store.Tx, key string) (string, error) { return strings.Repeat(key[:1], 10_000), nil })
 		for i := range 2000 {
@@ -151,7 +151,7 @@ func TestCacheBound(t *testing.T) {
 }
 
 func TestCacheKeepsNothing(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
 		for name, cache := range map[string]*store.Cache[int64]{
 			"limit 0":         store.NewCache(db, 0, eightBytes, func(*store.Tx, string) (int64, error) { return 1, nil }),
 			"too large value": store.NewCache(db, 1<<20, func(int64) int64 { return 1 << 20 }, func(*store.Tx, string) (int64, error) { return 1, nil }),
@@ -254,7 +254,7 @@ func raise(v *atomic.Int64, n int64) {
 }
 
 func TestPeekLoadsNothing(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
 		loads := 0
 		c := store.NewCache(db, 1<<20, func(string) int64 { return 1 }, func(*store.Tx, string) (string, error) {
 			loads++

@@ -19,6 +19,9 @@ var (
 	ErrLocked   = errors.New("another process uses this database: stop it, or give this one its own data directory")
 	ErrClosed   = errors.New("the database is closed")
 	ErrUnknown  = errors.New("no longer waiting for the commit, its outcome is unknown")
+
+	// ErrUnavailable says that nothing was changed.
+	ErrUnavailable = errors.New("the database server cannot be reached or is not ready")
 )
 
 // translate adds to an error of the engine the sentinel it stands for, or what
@@ -28,6 +31,9 @@ func translate(err error) error {
 		if meaning := meaningOf(e.Code()); meaning != nil {
 			return fmt.Errorf("%w: %w", meaning, err)
 		}
+	}
+	if meaning := pgMeaning(err); meaning != nil {
+		return fmt.Errorf("%w: %w", meaning, err)
 	}
 	for _, e := range []struct{ cause, meaning error }{
 		{syscall.ENOSPC, ErrFull},

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/pressly/goose/v3"
 )
 
 func TestOpenAgain(t *testing.T) {
@@ -84,7 +86,7 @@ func TestMigrations(t *testing.T) {
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	up := func(files fstest.MapFS) error { return migrateFrom(t.Context(), db, files, log) }
+	up := func(files fstest.MapFS) error { return migrateFrom(t.Context(), db, goose.DialectSQLite3, files, log) }
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("-- +goose Up\n" + text)} }
 
 	files := fstest.MapFS{"0001_a.sql": file("CREATE TABLE a (id TEXT);")}

@@ -56,14 +56,14 @@ func TestSettingsOfConnections(t *testing.T) {
 		if err := db.Update(context.Background(), check); err != nil {
 			t.Error(err)
 		}
-		for range db.reads.conns {
+		for range db.engine.(*sqliteEngine).reads.conns {
 			if err := db.View(context.Background(), check); err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	run()
-	for _, c := range append(db.reads.conns, db.writer.conn) { // idle now, so nobody else uses them
+	for _, c := range append(db.engine.(*sqliteEngine).reads.conns, db.engine.(*sqliteEngine).writer.conn) { // idle now, so nobody else uses them
 		if err := c.drop(); err != nil {
 			t.Error(err)
 		}

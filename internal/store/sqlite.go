@@ -15,8 +15,33 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 )
+
+// A sqliteEngine owns its database: a writer that groups changes,
+// and connections that read beside it.
+type sqliteEngine struct {
+	writer  *writer
+	reads   *readPool
+	release func() error // gives back what the connections stand on
+}
+
+func (s *sqliteEngine) view(ctx context.Context, fn func(*Tx) error) error {
+	return s.reads.view(ctx, fn)
+}
+
+func (s *sqliteEngine) update(ctx context.Context, fn func(*Tx) error) error {
+	return s.writer.update(ctx, fn)
+}
+
+func (s *sqliteEngine) queued() int { return len(s.writer.queue) }
+
+func (s *sqliteEngine) sole() bool { return true }
+
+func (s *sqliteEngine) close() error {
+	return errors.Join(s.reads.close(), s.writer.close(), s.release())
+}
 
 // A layout is what tells a database file from one in memory.
 type layout struct {
@@ -185,7 +210,7 @@ func connectSQLite(ctx context.Context, l layout) (_ *DB, err error) {
 	if err := checkDurable(ctx, write, l.journal); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, write, l.log); err != nil {
+	if err := migrate(ctx, write, goose.DialectSQLite3, l.log); err != nil {
 		return nil, err
 	}
 	return assemble(ctx, write, read, readers, l)
@@ -213,13 +238,13 @@ func assemble(ctx context.Context, write, read *sql.DB, readers int, l layout) (
 	if err := writing.connect(ctx); err != nil {
 		return nil, translate(err)
 	}
-	return &DB{
+	return &DB{engine: &sqliteEngine{
 		writer: newWriter(writing, l),
 		reads:  newReadPool(conns, l.readGate, l.log),
 		release: func() error {
 			return errors.Join(read.Close(), write.Close(), l.release())
 		},
-	}, nil
+	}}, nil
 }
 
 // preferOFDLocks asks for locks that survive when anything else in this

@@ -170,7 +170,7 @@ func TestOpenInAFolderItMayNotWrite(t *testing.T) {
 }
 
 func TestFullDatabase(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
 		exec(t, db, `CREATE TABLE b (data BYTEA)`, `PRAGMA max_page_count = 200`)
 		var full error
 		for range 100 {

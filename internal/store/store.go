@@ -21,12 +21,24 @@ type Config struct {
 	// empty path is a database in memory of which nothing reaches a disk.
 	Path string
 
+	// URL is that of a PostgreSQL database, in the place of Path:
+	// postgres://user:password@host1,host2/name?sslmode=verify-full. Of several
+	// hosts the one that accepts writes is used. The database must exist, order
+	// text by bytes (LOCALE 'C' or 'C.UTF-8') and belong to the user. Several
+	// processes may have it open.
+	URL string
+
+	// NeedStandby refuses a PostgreSQL server that names synchronous standbys
+	// and has none connected: a primary that was cut off and replaced, whose
+	// word is worth nothing. The user needs the role pg_monitor for that.
+	NeedStandby bool
+
 	// Log receives what an operator should know; nil discards it.
 	Log *slog.Logger
 
 	// Committed, if set, is told of each commit before its callers are
-	// answered. It runs on the writer's goroutine: all changes wait for it,
-	// and it must not use the DB.
+	// answered. Changes wait for it, on SQLite all of them; it may be called
+	// concurrently and must not use the DB.
 	Committed func(Commit)
 }
 
@@ -39,17 +51,29 @@ type Commit struct {
 
 // A DB is an open database. It may be used concurrently.
 type DB struct {
-	writer  *writer
-	reads   *readPool
-	release func() error // gives back what the connections stand on
+	engine engine
 
 	closing  sync.Once
 	closeErr error
 }
 
-// Open opens the database, creates it if there is none, and brings its schema
-// up to date. It never waits for another process: ErrLocked says that one has
-// the database already, ErrNewer that a newer version of this program wrote it
+// An engine is a database system. Its methods keep the promises of DB's.
+type engine interface {
+	view(ctx context.Context, fn func(*Tx) error) error
+	update(ctx context.Context, fn func(*Tx) error) error
+
+	queued() int
+
+	// sole says that nobody else changes the data, so that a value read stays
+	// true until a change goes through update.
+	sole() bool
+
+	close() error
+}
+
+// Open opens the database, creates a file if there is none, and brings the
+// schema up to date. A file never waits for another process: ErrLocked says that one has it already.
+// ErrNewer says that a newer version of this program wrote the database
 // (nothing is changed then).
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
@@ -57,6 +81,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	if cfg.Committed == nil {
 		cfg.Committed = func(Commit) {}
+	}
+	if cfg.URL != "" {
+		if cfg.Path != "" {
+			return nil, errors.New("open the database: it is either a file or a PostgreSQL database, not both")
+		}
+		db, err := openPostgres(ctx, cfg)
+		if err != nil {
+			return nil, fmt.Errorf("open the PostgreSQL database: %w", err)
+		}
+		return db, nil
 	}
 	if cfg.Path == "" {
 		db, err := openMemory(ctx, cfg)
@@ -77,15 +111,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 // may be called again; it must not be called by a transaction's function.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
-		db.closeErr = errors.Join(db.reads.close(), db.writer.close(), db.release())
+		db.closeErr = db.engine.close()
 	})
 	return db.closeErr
 }
 
 // Queued is how many changes wait for their turn to write. Where it does not
 // come down the disk is slower than the callers; the queue ends at 1024, and
-// callers beyond that wait without being counted.
-func (db *DB) Queued() int { return len(db.writer.queue) }
+// callers beyond that wait without being counted. Over PostgreSQL changes do
+// not queue here, and it is 0.
+func (db *DB) Queued() int { return db.engine.queued() }
 
 // View runs fn in a transaction that only reads; all of it sees one snapshot,
 // taken after View was called and holding every change acknowledged before.
@@ -93,7 +128,7 @@ func (db *DB) Queued() int { return len(db.writer.queue) }
 // Cache.Get. ctx ends the wait for a connection; it does not interrupt fn.
 // The error is fn's own, or the database's. A panic in fn is an error too.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
-	return db.reads.view(ctx, fn)
+	return db.engine.view(ctx, fn)
 }
 
 // Update runs fn in a transaction, commits it if fn returned nil, and returns
@@ -103,8 +138,10 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 // panics, nothing is changed.
 //
 // When ctx ends before fn has started, nothing happens and ctx's error is
-// returned. When it ends later, the change goes on and the error is ctx's
-// wrapped in ErrUnknown: the change may be durable, or about to be, or not.
+// returned. ErrUnknown says that the change may be durable, or about to be, or
+// not: ctx ended later (its error is wrapped then), or the connection to the
+// database broke during COMMIT. Whoever repeats a change after that must have
+// made it so that a second time does no harm.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.writer.update(ctx, fn)
+	return db.engine.update(ctx, fn)
 }

@@ -17,9 +17,17 @@ import (
 // does not. PostgreSQL works like that, so SQLite does too. ErrNotFound is an
 // answer and no failure.
 type Tx struct {
-	conn   *conn // nil once the function has returned
+	conn   session // nil once the function has returned
+	lock   string  // the suffix of a locking read
 	failed error
 	hooks  []hook
+}
+
+// A session runs the statements of a transaction.
+type session interface {
+	exec(query string, args ...any) (rowsAffected int64, err error)
+	// query calls each for the rows of the result until it returns false.
+	query(each func(scan func(...any) error) (bool, error), query string, args ...any) error
 }
 
 // A hook is work that brackets the commit of the transaction it is added to:
@@ -42,7 +50,7 @@ func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 
 // ForUpdate is the suffix of a SELECT that locks the rows it returns until the
 // transaction ends. SQLite has one writer at a time and needs none.
-func (tx *Tx) ForUpdate() string { return "" }
+func (tx *Tx) ForUpdate() string { return tx.lock }
 
 // One runs query and scans its first row into what dest points to; ErrNotFound
 // if there is no row.

@@ -20,16 +20,29 @@ func Memory(t testing.TB) *store.DB {
 	return open(t, "")
 }
 
-// Each runs f as a subtest on an empty, migrated database of every engine.
-func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
+// EachEmbedded runs f as a subtest on an empty, migrated database of each
+// engine that no other process can use at the same time.
+func EachEmbedded(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { f(t, Open(t)) })
 	t.Run("memory", func(t *testing.T) { f(t, Memory(t)) })
 }
 
+// Each runs f as a subtest on an empty, migrated database of every engine.
+func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	EachEmbedded(t, f)
+	t.Run("postgres", func(t *testing.T) { f(t, Postgres(t)) })
+}
+
 func open(t testing.TB, path string) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{Path: path})
+	return openConfig(t, store.Config{Path: path})
+}
+
+func openConfig(t testing.TB, cfg store.Config) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
