@@ -17,7 +17,7 @@ import (
 func BenchmarkUpdate(b *testing.B) {
 	for _, callers := range []int{1, 16, 64} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
-			db := storetest.Open(b)
+			db := storetest.File(b)
 			exec(b, db, `CREATE TABLE v (id BIGINT PRIMARY KEY, data BYTEA NOT NULL)`)
 			var id atomic.Int64
 			data := make([]byte, 1500)
@@ -60,7 +60,7 @@ func timed(b *testing.B, callers, n int, call func() error) time.Duration {
 }
 
 func BenchmarkView(b *testing.B) {
-	db := storetest.Open(b)
+	db := storetest.File(b)
 	exec(b, db, counters, `INSERT INTO c VALUES ('a', 1)`)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

@@ -90,7 +90,7 @@ func TestCacheOfAFailedChange(t *testing.T) {
 
 // A load that began before a change must not publish after it.
 func TestCacheRefusesASlowLoad(t *testing.T) {
-	db := storetest.Open(t) // in memory the load would hold up the change
+	db := storetest.File(t) // in memory the load would hold up the change
 	exec(t, db, counters)
 	loaded, proceed := make(chan struct{}), make(chan struct{})
 	var slow atomic.Bool

@@ -21,7 +21,7 @@ import (
 // eachBubble is storetest.Each with the database inside a synctest bubble.
 func eachBubble(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	for name, open := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.Open, "memory": storetest.Memory} {
+	for name, open := range map[string]func(testing.TB) *store.DB{"sqlite": storetest.File, "memory": storetest.Memory} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { f(t, open(t)) })
 		})
@@ -356,7 +356,7 @@ func checkTotal(t *testing.T, db *store.DB, accounts, total int) {
 
 // Only a file's readers go on while a change commits; in memory they take turns.
 func TestSnapshotOutlivesACommit(t *testing.T) {
-	db := storetest.Open(t)
+	db := storetest.File(t)
 	exec(t, db, ids)
 	err := db.View(t.Context(), func(tx *store.Tx) error {
 		for range 2 {

@@ -2,14 +2,31 @@
 package storetest
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
 	"azekura/internal/store"
 )
 
-// Open returns an empty, migrated database in a file, closed when t ends.
+// Open returns an empty, migrated database, closed when t ends. It is the
+// engine that AZEKURA_TEST_ENGINE names, so that a whole suite can run on
+// another one: sqlite, which is the default, or postgres.
 func Open(t testing.TB) *store.DB {
+	t.Helper()
+	switch engine := os.Getenv("AZEKURA_TEST_ENGINE"); engine {
+	case "", "sqlite":
+		return File(t)
+	case "postgres":
+		return Postgres(t)
+	default:
+		t.Fatalf("AZEKURA_TEST_ENGINE=%s: it can be sqlite or postgres", engine)
+		return nil
+	}
+}
+
+// File is Open in a SQLite file, whatever the environment says.
+func File(t testing.TB) *store.DB {
 	t.Helper()
 	return open(t, filepath.Join(t.TempDir(), "azekura.db"))
 }
@@ -24,7 +41,7 @@ func Memory(t testing.TB) *store.DB {
 // engine that no other process can use at the same time.
 func EachEmbedded(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { f(t, Open(t)) })
+	t.Run("sqlite", func(t *testing.T) { f(t, File(t)) })
 	t.Run("memory", func(t *testing.T) { f(t, Memory(t)) })
 }
 
