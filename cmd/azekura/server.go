@@ -147,7 +147,11 @@ func announce(w io.Writer, cfg *config, srv *server.Server) {
 		printExports(w, "sh", srv.Environment())
 		return
 	}
-	fmt.Fprintf(w, "data in %s (its root-key opens everything: keep a copy apart from the data)\n", cfg.DataDir)
+	if cfg.DatabaseURL != "" {
+		fmt.Fprintf(w, "data in PostgreSQL, under the root-key in %s (it opens everything: keep a copy)\n", cfg.DataDir)
+	} else {
+		fmt.Fprintf(w, "data in %s (its root-key opens everything: keep a copy apart from the data)\n", cfg.DataDir)
+	}
 	fmt.Fprintf(w, "credentials in %s; load them with:\n  eval \"$(%s env --data-dir %s)\"\n",
 		server.AdminEnvPath(cfg.DataDir), shellWord(os.Args[0]), shellWord(cfg.DataDir))
 }

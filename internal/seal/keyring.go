@@ -52,6 +52,16 @@ func OpenKeyring(ctx context.Context, db *store.DB, root envelope.Root) (*Keyrin
 	return ring, nil
 }
 
+// Sealed says whether a store has a keyring, and so is of use only with the
+// root key that wraps it.
+func Sealed(ctx context.Context, db *store.DB) (bool, error) {
+	rows, err := loadKeyring(ctx, db)
+	if err != nil {
+		return false, fmt.Errorf("look for the keyring: %w", err)
+	}
+	return len(rows) > 0, nil
+}
+
 func loadKeyring(ctx context.Context, db *store.DB) (rows []keyringRow, err error) {
 	err = db.View(ctx, func(tx *store.Tx) error {
 		rows, err = selectKeyring(tx)

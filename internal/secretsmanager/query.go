@@ -51,10 +51,10 @@ func deleteSecret(tx *store.Tx, id string) error {
 	return err
 }
 
-// selectDue finds secrets whose recovery window is over, the longest first.
+// selectDue finds and locks secrets whose recovery window is over, the longest first.
 func selectDue(tx *store.Tx, now api.Timestamp, limit int) ([]secret, error) {
 	return store.Collect(tx, secretRow, `SELECT `+secretColumns+` FROM secrets
-		WHERE deleted_at IS NOT NULL AND deleted_at <= $1 ORDER BY deleted_at LIMIT $2`, now, limit)
+		WHERE deleted_at IS NOT NULL AND deleted_at <= $1 ORDER BY deleted_at LIMIT $2`+tx.ForUpdate(), now, limit)
 }
 
 // touchSecret notes a read on the day that starts at day.

@@ -23,6 +23,9 @@ func (c *Config) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("tls-cert and tls-key: one is useless without the other")
 	}
+	if c.DatabaseURL != "" && c.DataDir == "" {
+		return errors.New("database-url: it needs a data-dir too, for the root key; without one nothing is kept")
+	}
 	if c.EndpointURL != "" {
 		if err := checkEndpoint(c.EndpointURL); err != nil {
 			return err

@@ -23,10 +23,10 @@ func databasePath(dir string) string {
 }
 
 // openDataDir makes the directory and its root key, or checks those that are
-// there, and keeps other processes out until release is called: two first
+// there (inUse says whether a database needs an old one), and keeps other processes out until release is called: two first
 // starts at once must not each make a root key. Each step leaves something
 // that the next start completes.
-func openDataDir(dir string) (root envelope.Root, release func(), err error) {
+func openDataDir(dir string, inUse func() (bool, error)) (root envelope.Root, release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the data directory: %w", err)
 	}
@@ -37,7 +37,7 @@ func openDataDir(dir string) (root envelope.Root, release func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if root, err = openRootKey(dir); err != nil {
+	if root, err = openRootKey(dir, inUse); err != nil {
 		release()
 		return nil, nil, err
 	}
@@ -58,7 +58,7 @@ func lock(dir string) (release func(), err error) {
 
 // openRootKey never gives a database without its root key a new one: what it
 // holds could not be opened any more, and the mistake would show only then.
-func openRootKey(dir string) (envelope.Root, error) {
+func openRootKey(dir string, inUse func() (bool, error)) (envelope.Root, error) {
 	key := rootKeyPath(dir)
 	switch err := checkPrivate(key); {
 	case err == nil:
@@ -66,12 +66,12 @@ func openRootKey(dir string) (envelope.Root, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	switch _, err := os.Lstat(databasePath(dir)); {
-	case err == nil:
-		return nil, fmt.Errorf("%s holds a database, but its root key %s is missing: restore the file from your backup; "+
-			"without it nothing in the database can be opened", dir, key)
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("look for the database: %w", err)
+	switch used, err := inUse(); {
+	case err != nil:
+		return nil, err
+	case used:
+		return nil, fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
+			"or copy it from another server of this database; without it nothing in the database can be opened", key)
 	}
 	return seal.CreateFile(key)
 }

@@ -175,7 +175,7 @@ func TestTwoFirstStartsMakeOneKey(t *testing.T) {
 	fingerprints := make(chan string, 8)
 	for range cap(fingerprints) {
 		go func() {
-			root, release, err := openDataDir(dir)
+			root, release, err := openDataDir(dir, func() (bool, error) { return false, nil })
 			if err != nil {
 				fingerprints <- err.Error()
 				return

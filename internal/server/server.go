@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +31,15 @@ type Config struct {
 	// Empty keeps nothing on disk, and makes the administrator's credentials
 	// test/test.
 	DataDir string
+
+	// DatabaseURL is that of a PostgreSQL database for everything but the root
+	// key and admin.env. Servers with the same database and root key are one.
+	// Empty keeps the data in DataDir.
+	DatabaseURL string
+
+	// DatabaseStandby refuses a database server that has lost its synchronous
+	// standbys, see store.Config.
+	DatabaseStandby bool
 
 	// Listen is host:port. Plain HTTP is refused on addresses that are not
 	// loopback unless InsecureHTTP says that something in front does TLS.
@@ -138,26 +149,49 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	return s, err
 }
 
-// openStore opens what lies in the data directory, or an empty store in memory
-// under a root key that nobody will ever have again.
-func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (*seal.Keyring, error) {
-	root := seal.Memory()
+// openStore opens what lies in the data directory or the database, or an empty
+// store in memory under a root key that nobody will ever have again.
+func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *seal.Keyring, err error) {
+	cfg := store.Config{
+		URL: s.cfg.DatabaseURL, NeedStandby: s.cfg.DatabaseStandby,
+		Log: s.cfg.Log, Committed: figures.Committed,
+	}
+	if cfg.URL == "" {
+		cfg.Path = databasePath(s.cfg.DataDir)
+	}
+	root, inUse := seal.Memory(), s.fileInUse
+	if cfg.URL != "" {
+		if s.db, err = store.Open(ctx, cfg); err != nil {
+			return nil, err
+		}
+		inUse = func() (bool, error) { return seal.Sealed(ctx, s.db) }
+	}
 	if s.cfg.DataDir != "" {
-		fromFile, release, err := openDataDir(s.cfg.DataDir)
+		fromFile, release, err := openDataDir(s.cfg.DataDir, inUse)
 		if err != nil {
 			return nil, err
 		}
-		defer release() // from here the store's own lock keeps others out
+		defer release() // from here a file's own lock keeps others out
 		root = fromFile
 	}
-	db, err := store.Open(ctx, store.Config{
-		Path: databasePath(s.cfg.DataDir), Log: s.cfg.Log, Committed: figures.Committed,
-	})
-	if err != nil {
-		return nil, err
+	if s.db == nil {
+		if s.db, err = store.Open(ctx, cfg); err != nil {
+			return nil, err
+		}
 	}
-	s.db = db
-	return seal.OpenKeyring(ctx, db, root)
+	return seal.OpenKeyring(ctx, s.db, root)
+}
+
+// fileInUse says whether the data directory holds a database.
+func (s *Server) fileInUse() (bool, error) {
+	_, err := os.Lstat(databasePath(s.cfg.DataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the database: %w", err)
+	}
+	return true, nil
 }
 
 func (s *Server) newHTTP(api http.Handler) *http.Server {
