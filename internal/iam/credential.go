@@ -26,6 +26,7 @@ type Credential struct {
 	Principal   call.Principal
 	Policies    *policy.Set // all that bear on the principal
 
+	rev     int64                       // of the user
 	signing atomic.Pointer[[]scopedKey] // copied on write, latest first
 }
 
@@ -63,6 +64,8 @@ func (c *Credential) SigningKey(date, region, service string) sigv4.Key {
 	c.signing.Store(&longer) // who loses a race derives again
 	return fresh.key
 }
+
+func (c *Credential) stamp() store.Stamp { return store.Stamp{ID: c.AccessKeyID, Rev: c.rev} }
 
 // size is about what a credential takes in memory, in bytes, once it keeps all
 // the signing keys that it may.
@@ -114,6 +117,7 @@ func (s *Service) loadCredential(tx *store.Tx, accessKeyID string) (*Credential,
 		Active:      row.status == statusActive,
 		Principal:   row.user.principal(),
 		Policies:    compile(attached),
+		rev:         row.userRev,
 	}, nil
 }
 

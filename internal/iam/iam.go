@@ -38,7 +38,7 @@ func New(cfg Config) *Service {
 		cfg.CacheBytes = 8 << 20
 	}
 	s := &Service{db: cfg.DB, keyring: cfg.Keyring}
-	s.credentials = store.NewCache(cfg.DB, cfg.CacheBytes, (*Credential).size, s.loadCredential)
+	s.credentials = store.NewCache(cfg.DB, cfg.CacheBytes, (*Credential).size, s.loadCredential).Checked((*Credential).stamp, selectStamps)
 	return s
 }
 

@@ -40,15 +40,22 @@ func insertAccessKey(tx *store.Tx, k accessKeyRow, now int64) error {
 
 type ownedKey struct {
 	accessKeyRow
-	user userRow
+	user    userRow
+	userRev int64
 }
 
 // selectAccessKey reads an access key and the user it belongs to.
 func selectAccessKey(tx *store.Tx, id string) (ownedKey, error) {
 	return store.One(tx, func(k *ownedKey) []any {
-		return append(accessKeyDest(&k.accessKeyRow), &k.user.id, &k.user.account, &k.user.path, &k.user.name)
-	}, `SELECT `+accessKeyColumns+`, u.id, u.account, u.path, u.name
+		return append(accessKeyDest(&k.accessKeyRow), &k.user.id, &k.user.account, &k.user.path, &k.user.name, &k.userRev)
+	}, `SELECT `+accessKeyColumns+`, u.id, u.account, u.path, u.name, u.rev
 		FROM iam_access_keys k JOIN iam_users u ON u.id = k.user_id WHERE k.id = $1`, id)
+}
+
+// selectStamps reads the revs of the users of access keys.
+func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
+	return store.Collect(tx, store.StampRow, `SELECT k.id, u.rev FROM iam_access_keys k JOIN iam_users u ON u.id = k.user_id
+		WHERE k.id IN `+store.InList(len(ids)), store.Args(ids)...)
 }
 
 // selectOldestKey reads the oldest access key of a status that a user has.

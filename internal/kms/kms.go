@@ -46,7 +46,7 @@ func New(cfg Config) *Service {
 		cfg.CacheBytes = 8 << 20
 	}
 	s := &Service{db: cfg.DB, keyring: cfg.Keyring}
-	s.keys = store.NewCache(cfg.DB, cfg.CacheBytes*3/4, (*Key).size, s.loadKey)
+	s.keys = store.NewCache(cfg.DB, cfg.CacheBytes*3/4, (*Key).size, s.loadKey).Checked((*Key).stamp, selectStamps)
 	s.aliases = store.NewCache(cfg.DB, cfg.CacheBytes/4, func(id string) int64 { return int64(len(id)) }, selectAlias)
 	return s
 }
@@ -71,6 +71,8 @@ type Key struct {
 
 // size is about what a prepared key takes in memory, in bytes.
 func (k *Key) size() int64 { return 256 + 1024*int64(len(k.versions)) }
+
+func (k *Key) stamp() store.Stamp { return store.Stamp{ID: k.ID, Rev: int64(k.newest)} }
 
 func (s *Service) loadKey(tx *store.Tx, id string) (*Key, error) {
 	row, err := selectKey(tx, id)

@@ -28,6 +28,10 @@ func selectRev(tx *store.Tx, account, region, name, lock string) (secret, error)
 		`SELECT id, rev FROM secrets WHERE account = $1 AND region = $2 AND name = $3`+lock, account, region, name)
 }
 
+func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
+	return store.Collect(tx, store.StampRow, `SELECT id, rev FROM secrets WHERE id IN `+store.InList(len(ids)), store.Args(ids)...)
+}
+
 func insertSecret(tx *store.Tx, s *secret) error {
 	_, err := tx.Exec(`INSERT INTO secrets (`+secretColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		s.id, s.account, s.region, s.name, s.suffix, s.rev, s.description, s.kmsKeyID, s.policyText,

@@ -106,6 +106,8 @@ func (s *secret) labelled(id string) *version {
 	return nil
 }
 
+func (s *secret) stamp() store.Stamp { return store.Stamp{ID: s.id, Rev: s.rev} }
+
 // size is about what the secret takes in memory, in bytes.
 func (s *secret) size() int64 {
 	n := 512 + 2*(len(s.name)+len(s.description)) + 2*len(s.policyText)

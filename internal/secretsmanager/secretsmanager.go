@@ -52,7 +52,7 @@ func New(cfg Config) *Service {
 	}
 	return &Service{
 		db: cfg.DB, kms: cfg.KMS, keyring: cfg.Keyring, log: cfg.Log,
-		cache: store.NewCache(cfg.DB, cfg.CacheBytes, (*secret).size, load),
+		cache: store.NewCache(cfg.DB, cfg.CacheBytes, (*secret).size, load).Checked((*secret).stamp, selectStamps),
 	}
 }
 

@@ -39,7 +39,11 @@ const (
 //
 // A commit that fails goes through the same steps and costs a reload.
 //
-// Where other processes change the data too, each Get loads.
+// Where other processes change the data too, the steps above say nothing about
+// their commits. There an entry is served only after a query that began after
+// Get was called has found its stamp unchanged, see Checked; without stamps
+// each Get loads. What is published may be old, and is found out when it is
+// checked.
 //
 // Loads are not shared by concurrent misses: a Get that joined a load begun
 // before it might be given a value older than an answer its caller has seen.
@@ -49,6 +53,9 @@ type Cache[V any] struct {
 	load   func(tx *Tx, key string) (V, error)
 	seed   maphash.Seed
 	shards []shard[V]
+
+	checker *checker // nil if entries need no check, or cannot be checked
+	stamp   func(V) Stamp
 }
 
 // CacheStats is a moment's view of a Cache.
@@ -75,12 +82,18 @@ func NewCache[V any](db *DB, limit int64, size func(V) int64, load func(tx *Tx, 
 // error of load is returned as it is and not cached. Get must not be called
 // inside a transaction.
 func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
-	if !c.db.engine.sole() {
-		return c.read(ctx, key)
-	}
 	s := c.shard(key)
-	if v, ok := s.get(key); ok {
-		return v, nil
+	switch {
+	case c.checker != nil:
+		if v, ok, err := c.checked(ctx, key); ok || err != nil {
+			return v, err
+		}
+	case c.db.engine.sole():
+		if v, ok := s.get(key); ok {
+			return v, nil
+		}
+	default:
+		return c.read(ctx, key)
 	}
 	l := s.begin(key)
 	var loaded *entry[V]
@@ -104,9 +117,12 @@ func (c *Cache[V]) read(ctx context.Context, key string) (v V, err error) {
 	return v, nil
 }
 
-// Peek is Get for a value that is there; it loads nothing. ok is false for one
-// that is not.
+// Peek is Get for a value that is there; it asks the database nothing. ok is
+// false for one that is not there, or would have to be checked.
 func (c *Cache[V]) Peek(key string) (value V, ok bool) {
+	if !c.db.engine.sole() {
+		return value, false
+	}
 	return c.shard(key).get(key)
 }
 
@@ -176,17 +192,31 @@ func (s *shard[V]) init(limit int64) {
 }
 
 func (s *shard[V]) get(key string) (v V, ok bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	e, ok := s.entries[key]
-	if !ok {
+	e := s.find(key)
+	if e == nil {
 		return v, false
-	}
-	if !e.used.Load() {
-		e.used.Store(true)
 	}
 	s.hits.Add(1)
 	return e.value, true
+}
+
+func (s *shard[V]) find(key string) *entry[V] {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e := s.entries[key]
+	if e != nil && !e.used.Load() {
+		e.used.Store(true)
+	}
+	return e
+}
+
+// drop removes an entry, unless another has taken its place.
+func (s *shard[V]) drop(e *entry[V]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entries[e.key] == e {
+		s.remove(e)
+	}
 }
 
 // begin registers a load; nil if what it loads may not be published.

@@ -214,9 +214,41 @@ func (p *pgEngine) change(ctx context.Context, fn func(*Tx) error) attempt {
 	return a
 }
 
+// peek runs a function that makes one statement, which is a transaction of its
+// own: BEGIN and ROLLBACK would each be a way to the server and back.
+func (p *pgEngine) peek(fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return p.repeat(ctx, func() attempt {
+		s, a := p.acquire(ctx)
+		if s == nil {
+			return a
+		}
+		defer s.end()
+		tx := &Tx{conn: s}
+		if err := tx.run(fn, p.log); err != nil {
+			return failure(tx, err, s)
+		}
+		return attempt{}
+	})
+}
+
 // begin takes a connection and starts a transaction on it; the session is nil
 // if it could not.
 func (p *pgEngine) begin(ctx context.Context, statement string) (*pgSession, attempt) {
+	s, a := p.acquire(ctx)
+	if s == nil {
+		return nil, a
+	}
+	if _, err := s.exec(statement); err != nil {
+		a := attempt{fmt.Errorf("begin: %w", translate(err)), verdictOf(err, s.conn.IsClosed())}
+		s.end()
+		return nil, a
+	}
+	return s, attempt{}
+}
+
+func (p *pgEngine) acquire(ctx context.Context) (*pgSession, attempt) {
 	c, err := p.pool.Acquire(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -224,13 +256,7 @@ func (p *pgEngine) begin(ctx context.Context, statement string) (*pgSession, att
 		}
 		return nil, attempt{fmt.Errorf("connect: %w", translate(err)), again}
 	}
-	s := &pgSession{pooled: c, conn: c.Conn()}
-	if _, err := s.exec(statement); err != nil {
-		a := attempt{fmt.Errorf("begin: %w", translate(err)), verdictOf(err, s.conn.IsClosed())}
-		s.end()
-		return nil, a
-	}
-	return s, attempt{}
+	return &pgSession{pooled: c, conn: c.Conn()}, attempt{}
 }
 
 // failure is the end of a function that returned an error, or of which a
