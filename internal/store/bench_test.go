@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -96,4 +97,51 @@ func BenchmarkCacheHit(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Reads of one of 1,000 values of 1 KiB over PostgreSQL: loaded each time, and
+// cached behind the shared look at their revs.
+func BenchmarkSharedRead(b *testing.B) {
+	db := storetest.Postgres(b)
+	type row struct {
+		id   string
+		rev  int64
+		data []byte
+	}
+	dest := func(r *row) []any { return []any{&r.id, &r.rev, &r.data} }
+	err := db.Update(b.Context(), func(tx *store.Tx) error {
+		if _, err := tx.Exec(`CREATE TABLE r (id TEXT PRIMARY KEY, rev BIGINT NOT NULL, data BYTEA NOT NULL)`); err != nil {
+			return err
+		}
+		for n := range 1000 {
+			if _, err := tx.Exec(`INSERT INTO r VALUES ($1, 1, $2)`, strconv.Itoa(n), make([]byte, 1024)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cache := func() *store.Cache[row] {
+		return store.NewCache(db, 64<<20, func(r row) int64 { return int64(len(r.data)) }, func(tx *store.Tx, key string) (row, error) {
+			return store.One(tx, dest, `SELECT id, rev, data FROM r WHERE id = $1`, key)
+		})
+	}
+	checked := cache().Checked(func(r row) store.Stamp { return store.Stamp{ID: r.id, Rev: r.rev} },
+		func(tx *store.Tx, ids []string) ([]store.Stamp, error) {
+			return store.Collect(tx, store.StampRow, `SELECT id, rev FROM r WHERE id IN `+store.InList(len(ids)), store.Args(ids)...)
+		})
+	for name, c := range map[string]*store.Cache[row]{"loaded": cache(), "checked": checked} {
+		for _, callers := range []int{1, 16, 64} {
+			b.Run(name+"/callers="+strconv.Itoa(callers), func(b *testing.B) {
+				var n atomic.Int64
+				d := timed(b, callers, b.N, func() error {
+					_, err := c.Get(b.Context(), strconv.Itoa(int(n.Add(1)%1000)))
+					return err
+				})
+				b.ReportMetric(1/d.Seconds(), "reads/s")
+			})
+		}
+	}
 }
