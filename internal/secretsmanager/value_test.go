@@ -14,6 +14,7 @@ import (
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/kms"
 	"azekura/internal/store"
+	"azekura/internal/store/storetest"
 )
 
 // put adds a version named after its token.
@@ -388,7 +389,7 @@ func TestConcurrentPuts(t *testing.T) {
 // A read that cannot be noted is served all the same, and a failing store is
 // not asked again at once.
 func TestReadsThatCannotBeNoted(t *testing.T) {
-	w := newWorld(t)
+	w := worldOver(t, storetest.File(t)) // PostgreSQL that is away serves nothing, cached or not
 	var lines strings.Builder
 	w.log = slog.New(slog.NewTextHandler(&lines, nil))
 	w.create(secretText("x"))
