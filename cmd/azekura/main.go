@@ -15,6 +15,8 @@ func verbs() []*cobra.Command {
 	return []*cobra.Command{
 		serverVerb(),
 		envVerb(),
+		backupVerb(),
+		restoreVerb(),
 		versionVerb(),
 	}
 }

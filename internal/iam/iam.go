@@ -99,6 +99,10 @@ func (s *Service) BootstrapWith(ctx context.Context, account string, key AccessK
 	return key, true, nil
 }
 
+// FirstAccount is the account that was made with the store; ErrNotFound of the
+// store if there is none yet.
+func FirstAccount(tx *store.Tx) (string, error) { return selectFirstAccount(tx) }
+
 // belongsTo says whether the first account is the one wanted; ErrNotFound if
 // there is none yet.
 func belongsTo(tx *store.Tx, account string) error {

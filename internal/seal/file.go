@@ -31,21 +31,41 @@ var ErrNoRootKey = errors.New("there is no root key")
 // yet, readable by its owner only. The file is durable when it returns. It
 // gets its name only when it is whole: half a root key, left by a loss of
 // power, could neither be used nor be told from one that was damaged later.
-func CreateFile(path string) (_ envelope.Root, err error) {
+func CreateFile(path string) (envelope.Root, error) {
 	key := envelope.NewKey()
+	if err := createFile(path, &key); err != nil {
+		return nil, err
+	}
+	return newRoot(&key), nil
+}
+
+func createFile(path string, key *envelope.Key) error {
 	draft := path + ".new"
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("create the root key: %w", err)
+		return fmt.Errorf("create the root key: %w", err)
 	}
-	if err := writeDurable(draft, formatKey(&key)); err != nil {
-		return nil, fmt.Errorf("create the root key: %w", err)
+	if err := writeDurable(draft, formatKey(key)); err != nil {
+		return fmt.Errorf("create the root key: %w", err)
 	}
 	defer os.Remove(draft)
 	// Unlike a rename, a link never takes the place of a key that is there.
 	if err := errors.Join(os.Link(draft, path), syncFolder(filepath.Dir(path))); err != nil {
-		return nil, fmt.Errorf("create the root key: %w", err)
+		return fmt.Errorf("create the root key: %w", err)
 	}
-	return newRoot(&key), nil
+	return nil
+}
+
+// CopyFile copies a root key file, which is checked as File does, to a path
+// where there is none, as CreateFile would make it.
+func CopyFile(from, to string) (envelope.Root, error) {
+	key, err := readKey(from)
+	if err != nil {
+		return nil, err
+	}
+	if err := createFile(to, key); err != nil {
+		return nil, err
+	}
+	return newRoot(key), nil
 }
 
 func writeDurable(path, text string) error {
@@ -68,6 +88,14 @@ func syncFolder(path string) error {
 // File reads the root key from a file. ErrNoRootKey says that there is none.
 // A file that others than its owner may read is refused.
 func File(path string) (envelope.Root, error) {
+	key, err := readKey(path)
+	if err != nil {
+		return nil, err
+	}
+	return newRoot(key), nil
+}
+
+func readKey(path string) (*envelope.Key, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNoRootKey, path)
@@ -91,7 +119,7 @@ func File(path string) (envelope.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the root key %s: %w; restore it from your copy", path, err)
 	}
-	return newRoot(key), nil
+	return key, nil
 }
 
 func formatKey(key *envelope.Key) string {

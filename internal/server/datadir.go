@@ -44,6 +44,14 @@ func openDataDir(dir string, inUse func() (bool, error)) (root envelope.Root, re
 	return root, release, nil
 }
 
+// openExisting is openDataDir for a directory that has to hold data already.
+func openExisting(dir string) (root envelope.Root, release func(), err error) {
+	if err := checkPrivate(databasePath(dir)); err != nil {
+		return nil, nil, fmt.Errorf("there is no database to use: %w", err)
+	}
+	return openDataDir(dir, func() (bool, error) { return true, nil })
+}
+
 func lock(dir string) (release func(), err error) {
 	d, err := os.Open(dir)
 	if err != nil {

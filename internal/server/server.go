@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"azekura/internal/backup"
 	"azekura/internal/iam"
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
@@ -68,7 +69,9 @@ type Config struct {
 	MetricsListen        string
 	MetricsRemote, Pprof bool
 
-	Version string // of the build, for the metrics
+	// Version is this program's, for the metrics and for what outlives it,
+	// such as a backup.
+	Version string
 
 	CacheBytes int64 // for encrypted rows and key material together
 
@@ -103,6 +106,7 @@ type Server struct {
 	listener net.Listener
 	monitor  *monitor     // nil if metrics are not served
 	cert     *certificate // nil for plain HTTP
+	backups  *backupDoor  // nil if nothing is kept
 	env      []Variable
 	stopping atomic.Bool
 }
@@ -179,7 +183,14 @@ func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *se
 			return nil, err
 		}
 	}
-	return seal.OpenKeyring(ctx, s.db, root)
+	keyring, err := seal.OpenKeyring(ctx, s.db, root)
+	if err != nil || s.cfg.DataDir == "" || cfg.URL != "" {
+		return keyring, err
+	}
+	s.backups, err = openBackupDoor(s.cfg.DataDir, backup.Source{
+		Copy: s.db.CopyTo, Account: iam.FirstAccount, Root: root, Version: s.cfg.Version, Scratch: scratchPath(s.cfg.DataDir),
+	}, s.cfg.Log)
+	return keyring, err
 }
 
 // fileInUse says whether the data directory holds a database.
@@ -252,6 +263,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		defer s.monitor.close()
 		work.Go(func() { s.monitor.serve(s) })
 	}
+	if s.backups != nil {
+		work.Go(func() { s.serveBackups(ctx) })
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- s.accept() }()
@@ -278,6 +292,15 @@ func (s *Server) accept() error {
 		return s.http.ServeTLS(s.listener, "", "")
 	}
 	return s.http.Serve(s.listener)
+}
+
+// serveBackups makes the backups that are asked for until ctx ends; one that
+// is being made then is broken off. A server without backups still serves.
+func (s *Server) serveBackups(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() { s.backups.http.Close() })()
+	if err := s.backups.serve(); err != nil {
+		s.cfg.Log.Error("no backups can be made before the next start", "error", err)
+	}
 }
 
 // purge deletes for good what is past its recovery window.
@@ -313,6 +336,9 @@ func (s *Server) Close() error {
 	}
 	if s.monitor != nil {
 		errs = append(errs, s.monitor.close())
+	}
+	if s.backups != nil {
+		errs = append(errs, s.backups.close())
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())

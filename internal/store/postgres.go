@@ -96,6 +96,10 @@ func (p *pgEngine) sole() bool { return false }
 
 func (p *pgEngine) queued() int { return 0 }
 
+func (p *pgEngine) copyTo(context.Context, string) error {
+	return errors.New("copy the database: this is PostgreSQL, use pg_dump")
+}
+
 func (p *pgEngine) close() error {
 	p.closed.Store(true)
 	p.pool.Close()

@@ -24,6 +24,7 @@ import (
 type sqliteEngine struct {
 	writer  *writer
 	reads   *readPool
+	copies  *copier
 	release func() error // gives back what the connections stand on
 }
 
@@ -37,9 +38,14 @@ func (s *sqliteEngine) update(ctx context.Context, fn func(*Tx) error) error {
 
 func (s *sqliteEngine) queued() int { return len(s.writer.queue) }
 
+func (s *sqliteEngine) copyTo(ctx context.Context, path string) error {
+	return s.copies.copyTo(ctx, path)
+}
+
 func (s *sqliteEngine) sole() bool { return true }
 
 func (s *sqliteEngine) close() error {
+	s.copies.close()
 	return errors.Join(s.reads.close(), s.writer.close(), s.release())
 }
 
@@ -241,6 +247,7 @@ func assemble(ctx context.Context, write, read *sql.DB, readers int, l layout) (
 	return &DB{engine: &sqliteEngine{
 		writer: newWriter(writing, l),
 		reads:  newReadPool(conns, l.readGate, l.log),
+		copies: &copier{source: l.source, gate: l.readGate},
 		release: func() error {
 			return errors.Join(read.Close(), write.Close(), l.release())
 		},

@@ -63,6 +63,7 @@ type engine interface {
 	update(ctx context.Context, fn func(*Tx) error) error
 
 	queued() int
+	copyTo(ctx context.Context, path string) error
 
 	// sole says that nobody else changes the data, so that a value read stays
 	// true until a change goes through update.
@@ -106,9 +107,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// Close commits what is queued, waits for the transactions in progress and
-// closes the database. Whatever is asked of it later answers ErrClosed. Close
-// may be called again; it must not be called by a transaction's function.
+// Close commits what is queued, waits for the transactions and copies in
+// progress and closes the database. Whatever is asked of it later answers
+// ErrClosed. Close may be called again; it must not be called by a
+// transaction's function.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
 		db.closeErr = db.engine.close()

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"azekura/internal/backup"
+	"azekura/internal/server"
+)
+
+func backupVerb() *cobra.Command {
+	var scratch config
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "write the data into one encrypted file",
+		Long: "backup writes all that a data directory holds, but not its root key, into one encrypted file.\n" +
+			"A server that has the directory open makes the backup and goes on serving; the file holds all\n" +
+			"that was acknowledged before. FILE gets its name when it is whole: whatever happens before,\n" +
+			"what had that name stays.\n\n" +
+			"Restoring takes the root key. Keep a copy of DIR/root-key, in another place than the backups.",
+		Example: "  azekura backup /backups/azekura-$(date +%F).backup --data-dir azekura-data\n" +
+			"  azekura backup verify /backups/azekura-2026-01-31.backup --root-key azekura-data/root-key",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := load(cmd.Flags(), "", os.Getenv)
+			if err != nil {
+				return err
+			}
+			ctx, restore := untilSignal(cmd.Context())
+			defer restore()
+			m, err := server.Backup(ctx, cfg.DataDir, args[0], thisBuild().Version)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: %s\n", args[0], summary(m))
+			return nil
+		},
+	}
+	cmd.Flags().AddFlag(scratch.settings().Lookup("data-dir"))
+	cmd.AddCommand(verifyVerb())
+	return cmd
+}
+
+func verifyVerb() *cobra.Command {
+	var rootKey string
+	cmd := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "say whether a backup is whole and what it holds",
+		Long: "verify reads all of a backup. With the root key it decrypts it, compares every digest, checks\n" +
+			"the database in it and counts its rows; for that it needs room for the database in TMPDIR.\n" +
+			"Without the root key it can tell rot and a cut file, but not a forged one.",
+		Example: "  azekura backup verify /backups/azekura-2026-01-31.backup --root-key root-key",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, restore := untilSignal(cmd.Context())
+			defer restore()
+			m, err := server.VerifyBackup(ctx, args[0], rootKey)
+			if err != nil {
+				return err
+			}
+			return describe(cmd.OutOrStdout(), args[0], m, rootKey)
+		},
+	}
+	cmd.Flags().StringVar(&rootKey, "root-key", "", "file with the root key the backup was made under")
+	return cmd
+}
+
+func restoreVerb() *cobra.Command {
+	var rootKey string
+	var scratch config
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "make a data directory of a backup",
+		Long: "restore makes a data directory of a backup and the root key it was made under. The directory\n" +
+			"must be empty, or not exist yet. Everything is checked, as by backup verify, before the\n" +
+			"directory can be used; the root key is copied into it, and the first start of a server makes\n" +
+			"admin.env again.",
+		Example: "  azekura restore /backups/azekura-2026-01-31.backup --root-key root-key --data-dir restored\n" +
+			"  azekura server --data-dir restored",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := load(cmd.Flags(), "", os.Getenv)
+			if err != nil {
+				return err
+			}
+			ctx, restore := untilSignal(cmd.Context())
+			defer restore()
+			m, err := server.Restore(ctx, args[0], rootKey, cfg.DataDir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "restored %s: %s\nstart it with:\n  %s server --data-dir %s\n",
+				cfg.DataDir, summary(m), shellWord(os.Args[0]), shellWord(cfg.DataDir))
+			return nil
+		},
+	}
+	cmd.Flags().AddFlag(scratch.settings().Lookup("data-dir"))
+	cmd.Flags().StringVar(&rootKey, "root-key", "", "file with the root key the backup was made under")
+	cmd.MarkFlagRequired("root-key") // the flag exists
+	return cmd
+}
+
+// untilSignal lets what was begun clean up behind itself when it is stopped.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+}
+
+func summary(m backup.Manifest) string {
+	return fmt.Sprintf("account %s as of %s, %d bytes of data, root key %s",
+		m.Account, m.Created.Format(time.RFC3339), m.Size, m.Root)
+}
+
+// describe says what was proven first, since an operator may read no further.
+// What the manifest says is quoted where a stranger could have written it.
+func describe(w io.Writer, file string, m backup.Manifest, rootKey string) error {
+	proven := "is whole and authentic, and the database in it is sound"
+	if rootKey == "" {
+		proven = "is whole by its checksum; nothing more can be proven without --root-key, and this is what it says of itself"
+	}
+	_, err := fmt.Fprintf(w, "%s %s\naccount   %q\ncreated   %s by azekura %q\nroot key  %q (fingerprint)\ndatabase  %d bytes, schema %d, SHA-256 %s\n",
+		file, proven, m.Account, m.Created.Format(time.RFC3339Nano), m.Version, m.Root, m.Size, m.Schema, m.SHA256)
+	for _, table := range slices.Sorted(maps.Keys(m.Rows)) {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%9d rows in %q\n", m.Rows[table], table)
+		}
+	}
+	return err
+}

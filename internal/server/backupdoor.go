@@ -1,0 +1,200 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"azekura/internal/backup"
+)
+
+// A backupDoor is a unix socket in the data directory through which the owner
+// of that directory asks the running server for a backup. It opens nothing
+// that its user could not open without it: the directory holds the root key
+// and the administrator's credentials, only its owner can reach the socket,
+// and what comes out is encrypted. Nothing but a backup is offered. The server
+// sends the backup instead of writing it to a path it is told, so nobody makes
+// it write where it should not, and it needs no rights there.
+type backupDoor struct {
+	dir      string
+	source   backup.Source
+	log      *slog.Logger
+	http     *http.Server
+	listener net.Listener
+	one      sync.Mutex // held by the backup in progress
+}
+
+func socketPath(dir string) string { return filepath.Join(dir, "backup.sock") }
+
+// openBackupDoor is called by who has the directory's lock, so a socket that
+// is there is one that a killed server has left.
+func openBackupDoor(dir string, source backup.Source, log *slog.Logger) (*backupDoor, error) {
+	if err := removeScratch(dir); err != nil {
+		return nil, err
+	}
+	path, folder, err := reachSocket(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	if err := os.Remove(socketPath(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listen for backups: %w", err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen for backups: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // path may be gone by then
+	d := &backupDoor{dir: dir, source: source, log: log, listener: ownersOnly{l, log}}
+	if err := os.Chmod(socketPath(dir), 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen for backups: %w", err)
+	}
+	d.http = &http.Server{
+		Handler:           d,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		MaxHeaderBytes:    4 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return d, nil
+}
+
+// reachSocket is how to name the socket. The kernel takes names of about 100
+// bytes, and a longer path is named by way of an open directory.
+func reachSocket(dir string) (string, *os.File, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("open the data directory: %w", err)
+	}
+	if path := socketPath(dir); len(path) < 100 {
+		return path, folder, nil
+	}
+	return socketPath(fmt.Sprintf("/proc/self/fd/%d", folder.Fd())), folder, nil
+}
+
+func (d *backupDoor) serve() error {
+	if err := d.http.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("listen for backups: %w", err)
+	}
+	return nil
+}
+
+// close ends the backup in progress and waits for its end.
+func (d *backupDoor) close() error {
+	d.http.Close() // what it cuts is not worth an error
+	d.listener.Close()
+	d.one.Lock()
+	defer d.one.Unlock()
+	if err := os.Remove(socketPath(d.dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("stop listening for backups: %w", err)
+	}
+	return nil
+}
+
+func (d *backupDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost || r.URL.Path != "/backup" {
+		http.NotFound(w, r)
+		return
+	}
+	if !d.one.TryLock() {
+		http.Error(w, "a backup is being made already: wait for its end", http.StatusConflict)
+		return
+	}
+	defer d.one.Unlock()
+	began := time.Now()
+	out := &patientWriter{to: w, control: http.NewResponseController(w)}
+	if _, err := d.source.Write(r.Context(), out); err != nil {
+		d.log.Error("no backup was made", "error", err)
+		if out.written == 0 {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		panic(http.ErrAbortHandler) // so that the client sees a cut answer
+	}
+	d.log.Info("made a backup", "bytes", out.written, "took", time.Since(began))
+}
+
+// A patientWriter gives each piece of an answer a minute, and the whole as
+// long as it takes.
+type patientWriter struct {
+	to      io.Writer
+	control *http.ResponseController
+	written int64
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	if err := p.control.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+		return 0, err
+	}
+	n, err := p.to.Write(b)
+	p.written += int64(n)
+	return n, err
+}
+
+// ownersOnly accepts connections from processes of this process's user, and of
+// root, who could read the directory anyway. The modes of the directory and the
+// socket say the same; this still holds when somebody has widened them.
+type ownersOnly struct {
+	*net.UnixListener
+	log *slog.Logger
+}
+
+func (l ownersOnly) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		if err := checkPeer(conn); err != nil {
+			l.log.Warn("refused to talk about backups", "reason", err)
+			conn.Close()
+			continue
+		}
+		return conn, nil
+	}
+}
+
+// errNobodyThere says that no server has the data directory.
+var errNobodyThere = errors.New("no server is running")
+
+// askForBackup asks the server that has dir for a backup. The caller closes
+// the stream, of which the end says whether it is whole.
+func askForBackup(ctx context.Context, dir string) (io.ReadCloser, error) {
+	path, folder, err := reachSocket(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://azekura/backup", nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := transport.RoundTrip(r)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, errNobodyThere
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the server for a backup: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		defer answer.Body.Close()
+		text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+		return nil, errors.Join(err, fmt.Errorf("the server made no backup: %s", strings.TrimSpace(string(text))))
+	}
+	return answer.Body, nil
+}
