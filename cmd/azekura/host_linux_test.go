@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -78,6 +79,50 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("grow the disk: %v", err)
 	}
 	if err := start(t, "--data-dir", filepath.Join(disk, "data")).stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A backup that finds no room, for itself or for the copy it is made from, says
+// so and leaves the one of before.
+func TestBackupToAFullDisk(t *testing.T) {
+	disk, dir := mount(t, "size=2m,mode=0700"), filepath.Join(t.TempDir(), "data")
+	start(t, "--data-dir", dir)
+	file := filepath.Join(disk, "kept.backup")
+	azekura(t, "backup", file, "--data-dir", dir)
+	big := map[string]any{"Name": "", "SecretString": strings.Repeat("x", 60000)}
+	for i := range 40 {
+		big["Name"] = strconv.Itoa(i)
+		mustDo(t, administrator(t, dir), "CreateSecret", big)
+	}
+	out, err := exec.Command("azekura", "backup", file, "--data-dir", dir).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the disk is full, free some space") {
+		t.Errorf("no room for the backup: %v, %s", err, out)
+	}
+	azekura(t, "backup", "verify", file, "--root-key", filepath.Join(dir, "root-key"))
+	if left, err := os.ReadDir(disk); err != nil || len(left) != 1 {
+		t.Errorf("left on the disk: %v, %v", left, err)
+	}
+
+	small := mount(t, "size=12m,mode=0700")
+	p := start(t, "--data-dir", filepath.Join(small, "data"))
+	admin := administrator(t, filepath.Join(small, "data"))
+	for i := range 30 {
+		big["Name"] = strconv.Itoa(i)
+		mustDo(t, admin, "CreateSecret", big)
+	}
+	filler := filepath.Join(small, "filler")
+	os.WriteFile(filler, make([]byte, 12<<20), 0o600) // as much of it as there is room for
+	out, err = exec.Command("azekura", "backup", filepath.Join(t.TempDir(), "kept.backup"), "--data-dir", filepath.Join(small, "data")).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the server made no backup: back up: copy the database to") || !strings.Contains(string(out), "the disk is full: free some space") {
+		t.Errorf("no room for the copy: %v, %s", err, out)
+	}
+	mustDo(t, admin, "GetSecretValue", map[string]any{"SecretId": "7"})
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	azekura(t, "backup", filepath.Join(t.TempDir(), "kept.backup"), "--data-dir", filepath.Join(small, "data"))
+	if err := p.stop(); err != nil {
 		t.Error(err)
 	}
 }

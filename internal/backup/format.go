@@ -175,7 +175,7 @@ func ended(err error, what string) error {
 	if isEnd(err) {
 		return damaged("%s", what)
 	}
-	return fmt.Errorf("read the backup: %w", err)
+	return err
 }
 
 func isEnd(err error) bool {

@@ -3,6 +3,7 @@ package seal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -194,4 +195,21 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q is read as another key", text)
 		}
 	})
+}
+
+func TestCopyFile(t *testing.T) {
+	from, to := filepath.Join(t.TempDir(), "root-key"), filepath.Join(t.TempDir(), "copy")
+	root, err := CreateFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if copied, err := CopyFile(from, to); err != nil || copied.Fingerprint() != root.Fingerprint() {
+		t.Errorf("another key, or %v", err)
+	}
+	if again, err := File(to); err != nil || again.Fingerprint() != root.Fingerprint() {
+		t.Errorf("the copy is another key, or %v", err)
+	}
+	if _, err := CopyFile(from, to); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a root key that is there was written over: %v", err)
+	}
 }

@@ -72,8 +72,8 @@ func backupStopped(ctx context.Context, dir, version string, w io.Writer) (backu
 }
 
 // Restore makes a data directory, which may exist if it is empty, of a backup
-// and the root key it was made under. The root key comes last: a directory in
-// which the database is not whole does not look like one to start from.
+// and the root key it was made under. The root key comes last: no
+// server starts in a directory where the database is not whole.
 func Restore(ctx context.Context, file, rootKey, dir string) (_ backup.Manifest, err error) {
 	root, err := seal.File(rootKey)
 	if err != nil {
@@ -93,7 +93,7 @@ func Restore(ctx context.Context, file, rootKey, dir string) (_ backup.Manifest,
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
 	}
-	draft := databasePath(dir) + ".new"
+	draft := restoringPath(dir)
 	m, err := backup.Extract(ctx, file, root, draft)
 	if err != nil {
 		return backup.Manifest{}, err

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -32,7 +31,7 @@ type backupDoor struct {
 	log      *slog.Logger
 	http     *http.Server
 	listener net.Listener
-	one      sync.Mutex // held by the backup in progress
+	one      chan struct{} // holds a token while a backup is made; others wait
 }
 
 func socketPath(dir string) string { return filepath.Join(dir, "backup.sock") }
@@ -56,7 +55,7 @@ func openBackupDoor(dir string, source backup.Source, log *slog.Logger) (*backup
 		return nil, fmt.Errorf("listen for backups: %w", err)
 	}
 	l.SetUnlinkOnClose(false) // path may be gone by then
-	d := &backupDoor{dir: dir, source: source, log: log, listener: ownersOnly{l, log}}
+	d := &backupDoor{dir: dir, source: source, log: log, listener: ownersOnly{l, log}, one: make(chan struct{}, 1)}
 	if err := os.Chmod(socketPath(dir), 0o600); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("listen for backups: %w", err)
@@ -95,8 +94,8 @@ func (d *backupDoor) serve() error {
 func (d *backupDoor) close() error {
 	d.http.Close() // what it cuts is not worth an error
 	d.listener.Close()
-	d.one.Lock()
-	defer d.one.Unlock()
+	d.one <- struct{}{}
+	defer func() { <-d.one }()
 	if err := os.Remove(socketPath(d.dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("stop listening for backups: %w", err)
 	}
@@ -108,11 +107,12 @@ func (d *backupDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if !d.one.TryLock() {
-		http.Error(w, "a backup is being made already: wait for its end", http.StatusConflict)
+	select {
+	case d.one <- struct{}{}:
+		defer func() { <-d.one }()
+	case <-r.Context().Done():
 		return
 	}
-	defer d.one.Unlock()
 	began := time.Now()
 	out := &patientWriter{to: w, control: http.NewResponseController(w)}
 	if _, err := d.source.Write(r.Context(), out); err != nil {

@@ -22,6 +22,9 @@ func databasePath(dir string) string {
 	return filepath.Join(dir, "azekura.db")
 }
 
+// restoringPath is the database of a restore that is not complete.
+func restoringPath(dir string) string { return databasePath(dir) + ".new" }
+
 // openDataDir makes the directory and its root key, or checks those that are
 // there (inUse says whether a database needs an old one), and keeps other processes out until release is called: two first
 // starts at once must not each make a root key. Each step leaves something
@@ -80,6 +83,9 @@ func openRootKey(dir string, inUse func() (bool, error)) (envelope.Root, error) 
 	case used:
 		return nil, fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
 			"or copy it from another server of this database; without it nothing in the database can be opened", key)
+	}
+	if _, err := os.Lstat(restoringPath(dir)); err == nil {
+		return nil, fmt.Errorf("%s holds a restore that was broken off: empty it, and restore again", dir)
 	}
 	return seal.CreateFile(key)
 }

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"azekura/internal/server/servertest"
+)
+
+var backupSecrets = flag.Int("backup-secrets", 200, "how many secrets TestBackupUnderLoad stores before it backs up")
+
+const backupWriters = 8
+
+// azekura runs a verb that has to succeed.
+func azekura(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("azekura", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("azekura %s: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// A worker writes secrets of its own, and knows what was acknowledged.
+type worker struct {
+	mu     sync.Mutex
+	values map[string]string
+	worst  time.Duration
+}
+
+func (w *worker) put(ctx context.Context, c *servertest.Client, name, value string) error {
+	began := time.Now()
+	status, body, err := c.Do(ctx, "CreateSecret", map[string]any{"Name": name, "SecretString": value})
+	if err != nil || status != 200 {
+		return fmt.Errorf("create: %v %v %w", status, body["__type"], err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.values[name] = value
+	w.worst = max(w.worst, time.Since(began))
+	return nil
+}
+
+// known is what was acknowledged by now; it starts a new count of the worst.
+func known(workers []*worker) (values map[string]string, worst time.Duration) {
+	values = map[string]string{}
+	for _, w := range workers {
+		w.mu.Lock()
+		for name, value := range w.values {
+			values[name] = value
+		}
+		worst, w.worst = max(worst, w.worst), 0
+		w.mu.Unlock()
+	}
+	return values, worst
+}
+
+// Backed up while eight clients write, and restored elsewhere, a server serves
+// every secret that was acknowledged before the backup began. The backup shows
+// nobody anything.
+func TestBackupUnderLoad(t *testing.T) {
+	dir, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "kept.backup")
+	p := start(t, "--data-dir", dir, "--log-level", "warn")
+	admin := administrator(t, dir)
+
+	ctx, stop := context.WithCancel(t.Context())
+	workers := make([]*worker, backupWriters)
+	reached := make(chan struct{}, backupWriters)
+	var writing sync.WaitGroup
+	for n := range workers {
+		workers[n] = &worker{values: map[string]string{}}
+		writing.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				name, value := fmt.Sprintf("planted-name-%d-%d", n, i), fmt.Sprintf("planted-value-%d-%d-0123456789", n, i)
+				if err := workers[n].put(ctx, admin, name, value); err != nil && ctx.Err() == nil {
+					t.Error(err)
+					break
+				}
+				if i == *backupSecrets/backupWriters {
+					reached <- struct{}{}
+				}
+			}
+		})
+	}
+	for range workers {
+		<-reached
+	}
+	known(workers)
+	<-time.After(time.Second) // for what a write takes without a backup; nothing depends on it
+	before, alone := known(workers)
+	began := time.Now()
+	said := azekura(t, "backup", file, "--data-dir", dir)
+	took := time.Since(began)
+	after, beside := known(workers)
+	stop()
+	writing.Wait()
+	t.Logf("%d secrets before, %d written meanwhile; the backup took %v; worst write %v, while it was made %v\n%s",
+		len(before), len(after)-len(before), took, alone, beside, said)
+
+	showsNothing(t, file, admin)
+	t.Log(azekura(t, "backup", "verify", file, "--root-key", filepath.Join(dir, "root-key")))
+	p.kill()
+
+	restored := filepath.Join(t.TempDir(), "restored")
+	azekura(t, "restore", file, "--root-key", filepath.Join(dir, "root-key"), "--data-dir", restored)
+	start(t, "--data-dir", restored, "--log-level", "warn")
+	again := administrator(t, restored)
+	for name, value := range before {
+		if got := mustDo(t, again, "GetSecretValue", map[string]any{"SecretId": name})["SecretString"]; got != value {
+			t.Errorf("%s: got another value", name)
+		}
+	}
+}
+
+func showsNothing(t *testing.T, file string, admin *servertest.Client) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(content, []byte(`"account":"111111111111"`)) {
+		t.Error("the search does not even find what is not secret")
+	}
+	for _, planted := range []string{"planted-value", "planted-name", admin.Credentials.Secret, admin.Credentials.AccessKeyID} {
+		for form, needle := range forms(planted) {
+			if bytes.Contains(content, needle) {
+				t.Errorf("the backup shows something, as %s", form)
+			}
+		}
+	}
+}
+
+// untilExists polls; whether something is there is all that a process which is
+// about to be killed tells.
+func untilExists(t *testing.T, pattern string) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return
+		}
+	}
+}
+
+// Whoever is killed in the middle of a backup, the server or who asked, the
+// backup of before stays, and the next one is made.
+func TestKilledBackup(t *testing.T) {
+	dir, folder := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	file := filepath.Join(folder, "kept.backup")
+	p := start(t, "--data-dir", dir)
+	admin := administrator(t, dir)
+	for i := range 40 {
+		mustDo(t, admin, "CreateSecret", map[string]any{"Name": fmt.Sprint(i), "SecretString": strings.Repeat("x", 60000)})
+	}
+	azekura(t, "backup", file, "--data-dir", dir)
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, victim := range []string{"who asked", "the server"} {
+		asking := exec.Command("azekura", "backup", file, "--data-dir", dir)
+		var said bytes.Buffer
+		asking.Stderr = &said
+		if err := asking.Start(); err != nil {
+			t.Fatal(err)
+		}
+		untilExists(t, filepath.Join(dir, "backup.scratch"))
+		if victim == "who asked" {
+			asking.Process.Kill()
+		} else {
+			p.kill()
+		}
+		if err := asking.Wait(); err == nil {
+			t.Fatalf("%s was killed too late", victim)
+		}
+		if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, old) {
+			t.Errorf("%s was killed, and the backup is not what it was: %v", victim, err)
+		}
+		if victim == "the server" && !strings.HasPrefix(said.String(), "azekura: write "+file) {
+			t.Errorf("it said %q", said.String())
+		}
+	}
+	azekura(t, "backup", file, "--data-dir", dir) // of a directory that a killed server left
+	start(t, "--data-dir", dir)
+	azekura(t, "backup", file, "--data-dir", dir)
+	azekura(t, "backup", "verify", file, "--root-key", filepath.Join(dir, "root-key"))
+	if left, _ := filepath.Glob(filepath.Join(dir, "backup.scratch*")); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// A name of more than the 108 bytes the kernel takes for a socket.
+func TestBackupOfADeepDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 40), "data")
+	p := start(t, "--data-dir", dir)
+	file := filepath.Join(t.TempDir(), "kept.backup")
+	azekura(t, "backup", file, "--data-dir", dir)
+	azekura(t, "backup", "verify", file, "--root-key", filepath.Join(dir, "root-key"))
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
