@@ -50,6 +50,7 @@ func TestKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(server.Kill) // a failed check ends the test with the server running
 		verify(t, server, ledgers)
 		load(t, server, ledgers, round)
 	}
@@ -57,6 +58,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(server.Kill)
 	verify(t, server, ledgers)
 	if err := server.Stop(); err != nil {
 		t.Error(err)

@@ -45,6 +45,7 @@ func start(t *testing.T, dir string, wrap ...string) *process.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.Kill)
 	return s
 }
 

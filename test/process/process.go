@@ -84,6 +84,7 @@ func (s *Server) start(dataDir string, stderr io.Writer, command []string) error
 		}
 		io.Copy(io.Discard, stdout)
 		s.exited <- s.cmd.Wait()
+		close(s.exited)
 	}()
 	select {
 	case url, ok := <-listening:
@@ -120,7 +121,8 @@ func (s *Server) readCredentials(file string) error {
 // PID is the server's process, or that of what runs it.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Kill ends the server as kill -9 does, and waits for its end.
+// Kill ends the server as kill -9 does, and waits for its end. It may be called
+// again, and after Stop.
 func (s *Server) Kill() {
 	s.cmd.Process.Kill()
 	<-s.exited
