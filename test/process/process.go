@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,54 +50,108 @@ type Server struct {
 	exited chan error
 }
 
+// A Config says how a server is started.
+type Config struct {
+	Command []string // the binary, with what is to run it in front, if any
+	DataDir string
+	Args    []string // more flags
+	Log     *os.File // what the server logs goes there; nil keeps its warnings for Server.Log
+
+	// RootKey is the file of another server of the same database, if any. A
+	// data directory that has none gets a copy.
+	RootKey string
+}
+
 // Start starts the server on a free port of the loopback, quietly, and waits
 // until it listens. command is the binary, with what is to run it in front, if
 // any.
 func Start(dataDir string, command ...string) (*Server, error) {
-	s := &Server{stderr: new(bytes.Buffer)}
-	return s, s.start(dataDir, s.stderr, append(command[:len(command):len(command)], "server", "--log-level", "warn"))
+	return StartWith(Config{Command: command, DataDir: dataDir})
 }
 
 // StartLogging is Start with the server's own log settings, into a file.
 func StartLogging(dataDir string, log *os.File, command ...string) (*Server, error) {
-	s := &Server{stderr: new(bytes.Buffer)}
-	return s, s.start(dataDir, log, append(command[:len(command):len(command)], "server"))
+	return StartWith(Config{Command: command, DataDir: dataDir, Log: log})
 }
 
-func (s *Server) start(dataDir string, stderr io.Writer, command []string) error {
-	s.cmd = exec.Command(command[0], append(command[1:], "--data-dir", dataDir, "--listen", "127.0.0.1:0")...)
-	s.cmd.Stderr = stderr
-	s.exited = make(chan error, 1)
+// StartWith is Start for who has more to say.
+func StartWith(cfg Config) (*Server, error) {
+	if err := takeRootKey(cfg); err != nil {
+		return nil, err
+	}
+	s := &Server{stderr: new(bytes.Buffer), exited: make(chan error, 1)}
+	listening, err := s.start(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.await(listening); err == nil {
+		err = s.readCredentials(filepath.Join(cfg.DataDir, "admin.env"))
+	}
+	if err != nil {
+		s.Kill()
+		return nil, err
+	}
+	return s, nil
+}
+
+func takeRootKey(cfg Config) error {
+	file := filepath.Join(cfg.DataDir, "root-key")
+	if _, err := os.Stat(file); cfg.RootKey == "" || err == nil {
+		return nil
+	}
+	key, err := os.ReadFile(cfg.RootKey)
+	if err != nil {
+		return fmt.Errorf("copy the root key: %w", err)
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("copy the root key: %w", err)
+	}
+	return os.WriteFile(file, key, 0o600)
+}
+
+// start returns what the server says that it listens on.
+func (s *Server) start(cfg Config) (listening <-chan string, err error) {
+	args := slices.Concat(cfg.Command[1:], []string{"server", "--data-dir", cfg.DataDir, "--listen", "127.0.0.1:0"}, cfg.Args)
+	s.cmd = exec.Command(cfg.Command[0], args...)
+	if cfg.Log != nil {
+		s.cmd.Stderr = cfg.Log
+	} else {
+		s.cmd.Args = append(s.cmd.Args, "--log-level", "warn")
+		s.cmd.Stderr = s.stderr
+	}
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	listening := make(chan string, 1)
+	urls := make(chan string, 1)
 	go func() {
-		defer close(listening)
+		defer close(urls)
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
 			if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-				listening <- url
+				urls <- url
 			}
 		}
 		io.Copy(io.Discard, stdout)
 		s.exited <- s.cmd.Wait()
 		close(s.exited)
 	}()
+	return urls, nil
+}
+
+func (s *Server) await(listening <-chan string) error {
 	select {
 	case url, ok := <-listening:
 		if !ok {
 			return fmt.Errorf("the server did not start: %s", s.stderr)
 		}
 		s.URL = url
+		return nil
 	case <-time.After(time.Minute):
-		s.Kill()
 		return errors.New("the server did not start within a minute")
 	}
-	return s.readCredentials(filepath.Join(dataDir, "admin.env"))
 }
 
 func (s *Server) readCredentials(file string) error {
