@@ -14,7 +14,8 @@ import (
 // A copier copies one database, over a connection that exists only meanwhile.
 type copier struct {
 	source  func(settings ...string) string
-	gate    sync.Locker  // held while it reads
+	gate    sync.Locker // held while it reads
+	readers *readers
 	copying sync.RWMutex // held to write by close, which so waits for copies
 	closed  bool
 }
@@ -37,6 +38,7 @@ func (c *copier) copyTo(ctx context.Context, path string) error {
 	}
 	c.gate.Lock()
 	defer c.gate.Unlock()
+	defer c.readers.enter().Done()
 	return copyTo(ctx, c.source, path)
 }
 

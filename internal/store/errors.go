@@ -18,7 +18,7 @@ var (
 	ErrNewer    = errors.New("the database was written by a newer version of azekura")
 	ErrLocked   = errors.New("another process uses this database: stop it, or give this one its own data directory")
 	ErrClosed   = errors.New("the database is closed")
-	ErrUnknown  = errors.New("no longer waiting for the commit, its outcome is unknown")
+	ErrUnknown  = errors.New("the outcome of the commit is unknown")
 
 	// ErrUnavailable says that nothing was changed.
 	ErrUnavailable = errors.New("the database server cannot be reached or is not ready")

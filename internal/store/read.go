@@ -10,15 +10,16 @@ import (
 
 // A readPool is a handful of connections that only read.
 type readPool struct {
-	log    *slog.Logger
-	conns  []*conn
-	idle   chan *conn
-	gate   sync.Locker // held while a transaction reads
-	closed chan struct{}
+	log     *slog.Logger
+	conns   []*conn
+	idle    chan *conn
+	gate    sync.Locker // held while a transaction reads
+	readers *readers
+	closed  chan struct{}
 }
 
-func newReadPool(conns []*conn, gate sync.Locker, log *slog.Logger) *readPool {
-	p := &readPool{log: log, conns: conns, idle: make(chan *conn, len(conns)), gate: gate, closed: make(chan struct{})}
+func newReadPool(conns []*conn, readers *readers, l layout) *readPool {
+	p := &readPool{log: l.log, conns: conns, idle: make(chan *conn, len(conns)), gate: l.readGate, readers: readers, closed: make(chan struct{})}
 	for _, c := range conns {
 		p.idle <- c
 	}
@@ -33,6 +34,7 @@ func (p *readPool) view(ctx context.Context, fn func(*Tx) error) error {
 	defer func() { p.idle <- c }()
 	p.gate.Lock()
 	defer p.gate.Unlock()
+	defer p.readers.enter().Done()
 	if _, err := c.exec("BEGIN"); err != nil {
 		c.rollback()
 		return fmt.Errorf("begin: %w", translate(err))

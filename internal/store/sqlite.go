@@ -25,6 +25,7 @@ type sqliteEngine struct {
 	writer  *writer
 	reads   *readPool
 	copies  *copier
+	anchor  *conn
 	release func() error // gives back what the connections stand on
 }
 
@@ -46,7 +47,7 @@ func (s *sqliteEngine) sole() bool { return true }
 
 func (s *sqliteEngine) close() error {
 	s.copies.close()
-	return errors.Join(s.reads.close(), s.writer.close(), s.release())
+	return errors.Join(s.reads.close(), s.writer.close(), s.anchor.drop(), s.release())
 }
 
 // A layout is what tells a database file from one in memory.
@@ -190,18 +191,20 @@ func settings(more ...string) []string {
 
 // connectSQLite opens one connection to write and a few to read. The first one
 // turns the WAL on; the journal is kept to 64 MiB, a cache to 32 or 8 MiB.
+// Checkpoints are the checkpointer's.
 func connectSQLite(ctx context.Context, l layout) (_ *DB, err error) {
 	preferOFDLocks(l.log)
 	write, err := openPool(1, l.source(settings(
 		"_pragma=journal_mode("+l.journal+")",
 		"_pragma=synchronous(FULL)",
 		"_pragma=cache_size(-32768)",
+		"_pragma=wal_autocheckpoint(0)",
 		"_pragma=journal_size_limit(67108864)")...))
 	if err != nil {
 		return nil, err
 	}
 	readers := min(4, max(2, runtime.GOMAXPROCS(0)))
-	read, err := openPool(readers, l.source(settings(
+	read, err := openPool(readers+1, l.source(settings(
 		"_pragma=query_only(1)",
 		"_pragma=cache_size(-8192)")...))
 	if err != nil {
@@ -214,6 +217,9 @@ func connectSQLite(ctx context.Context, l layout) (_ *DB, err error) {
 		}
 	}()
 	if err := checkDurable(ctx, write, l.journal); err != nil {
+		return nil, err
+	}
+	if err := settle(ctx, write, l.log); err != nil {
 		return nil, err
 	}
 	if err := migrate(ctx, write, goose.DialectSQLite3, l.log); err != nil {
@@ -232,8 +238,12 @@ func openPool(size int, source string) (*sql.DB, error) {
 	return pool, nil
 }
 
-func assemble(ctx context.Context, write, read *sql.DB, readers int, l layout) (*DB, error) {
-	conns := make([]*conn, readers)
+func assemble(ctx context.Context, write, read *sql.DB, size int, l layout) (*DB, error) {
+	anchor, err := dropAnchor(ctx, read)
+	if err != nil {
+		return nil, err
+	}
+	conns := make([]*conn, size)
 	for i := range conns {
 		conns[i] = &conn{db: read}
 		if err := conns[i].connect(ctx); err != nil {
@@ -244,14 +254,35 @@ func assemble(ctx context.Context, write, read *sql.DB, readers int, l layout) (
 	if err := writing.connect(ctx); err != nil {
 		return nil, translate(err)
 	}
+	present := newReaders()
+	var wal *checkpointer
+	if l.journal == "wal" {
+		wal = &checkpointer{log: l.log, readers: present}
+	}
 	return &DB{engine: &sqliteEngine{
-		writer: newWriter(writing, l),
-		reads:  newReadPool(conns, l.readGate, l.log),
-		copies: &copier{source: l.source, gate: l.readGate},
+		writer: newWriter(writing, wal, l),
+		reads:  newReadPool(conns, present, l),
+		copies: &copier{source: l.source, gate: l.readGate, readers: present},
+		anchor: anchor,
 		release: func() error {
 			return errors.Join(read.Close(), write.Close(), l.release())
 		},
 	}}, nil
+}
+
+// dropAnchor returns a connection that has the database open and is not used.
+// The others are closed when their state is uncertain; with the last one
+// SQLite would give up what it knows of the WAL, and the next would read it
+// again, with a commit in it that had failed.
+func dropAnchor(ctx context.Context, db *sql.DB) (*conn, error) {
+	anchor := &conn{db: db}
+	if err := anchor.connect(ctx); err != nil {
+		return nil, translate(err)
+	}
+	if _, err := anchor.exec("SELECT COUNT(*) FROM sqlite_schema"); err != nil {
+		return nil, translate(err)
+	}
+	return anchor, nil
 }
 
 // preferOFDLocks asks for locks that survive when anything else in this

@@ -141,8 +141,8 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 //
 // When ctx ends before fn has started, nothing happens and ctx's error is
 // returned. ErrUnknown says that the change may be durable, or about to be, or
-// not: ctx ended later (its error is wrapped then), or the connection to the
-// database broke during COMMIT. Whoever repeats a change after that must have
+// not: ctx ended later (its error is wrapped then), the disk failed during
+// COMMIT, or the connection to the database broke then. Whoever repeats a change after that must have
 // made it so that a second time does no harm.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	return db.engine.update(ctx, fn)

@@ -22,7 +22,8 @@ type writer struct {
 	log       *slog.Logger
 	committed func(Commit)
 	conn      *conn
-	gate      sync.Locker // held from BEGIN to COMMIT
+	wal       *checkpointer // nil in memory
+	gate      sync.Locker   // held from BEGIN to COMMIT
 	queue     chan *change
 	done      chan struct{} // the goroutine has ended
 
@@ -46,11 +47,12 @@ type change struct {
 // errAbandoned is the result of a function that ended its goroutine.
 var errAbandoned = errors.New("transaction function did not return")
 
-func newWriter(c *conn, l layout) *writer {
+func newWriter(c *conn, wal *checkpointer, l layout) *writer {
 	w := &writer{
 		log:       l.log,
 		committed: l.committed,
 		conn:      c,
+		wal:       wal,
 		gate:      l.writeGate,
 		queue:     make(chan *change, maxQueue),
 		done:      make(chan struct{}),
@@ -157,7 +159,7 @@ func (w *writer) commit(first *change) {
 	if err == nil {
 		began := time.Now()
 		if _, err = w.conn.exec("COMMIT"); err != nil {
-			err = fmt.Errorf("commit: %w", translate(err))
+			err = notCommitted(err)
 		}
 		took = time.Since(began)
 	}
@@ -175,6 +177,20 @@ func (w *writer) commit(first *change) {
 		}
 		c.outcome <- c.err
 	}
+	if err == nil && w.wal != nil {
+		w.wal.committed(w.conn, len(batch))
+	}
+}
+
+// notCommitted explains an error of COMMIT. After a failed fsync the disk may
+// hold all of it, and the next start would find it there; until then nobody
+// sees it, and the next COMMIT writes over it.
+func notCommitted(err error) error {
+	err = fmt.Errorf("commit: %w", translate(err))
+	if errors.Is(err, errIO) {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return err
 }
 
 // tell reports a commit, unless there was nothing to make durable in it.
