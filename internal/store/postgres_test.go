@@ -3,16 +3,14 @@ package store_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"azekura/internal/store"
 	"azekura/internal/store/storetest"
+	"azekura/test/pgproxy"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -62,6 +60,16 @@ func openNode(t *testing.T, databaseURL string) *store.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+func newProxy(t *testing.T, databaseURL string) *pgproxy.Proxy {
+	t.Helper()
+	p, err := pgproxy.New(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
 }
 
 func TestUnfitDatabasesAreRefused(t *testing.T) {
@@ -211,20 +219,20 @@ func TestDeadlockRunsAgain(t *testing.T) {
 // runs again on another; one that breaks during COMMIT leaves the outcome open.
 func TestBrokenConnections(t *testing.T) {
 	for name, tt := range map[string]struct {
-		cutBefore string // the query at which the connection breaks, unsent
+		cutBefore string // the statement at which the connection breaks, unsent
 		want      error
 		runs      int
 	}{
 		"statement": {"INSERT", nil, 2},
 		"begin":     {"BEGIN ISOLATION LEVEL READ COMMITTED", nil, 1},
-		"commit":    {"COMMIT\x00", store.ErrUnknown, 1},
+		"commit":    {"COMMIT", store.ErrUnknown, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := storetest.PostgresURL(t)
 			exec(t, openNode(t, at), `CREATE TABLE t (id TEXT PRIMARY KEY)`)
-			cut := newCutter(t, at)
-			db := openNode(t, cut.url)
-			cut.arm(tt.cutBefore)
+			proxy := newProxy(t, at)
+			db := openNode(t, pgproxy.URL(proxy))
+			cut := proxy.Before(tt.cutBefore, pgproxy.Cut)
 			runs := 0
 			err := db.Update(t.Context(), func(tx *store.Tx) error {
 				runs++
@@ -234,83 +242,9 @@ func TestBrokenConnections(t *testing.T) {
 			if !errors.Is(err, tt.want) || runs != tt.runs {
 				t.Errorf("%d runs, %v; want %d, %v", runs, err, tt.runs, tt.want)
 			}
-			if cut.armed() {
+			if !cut.HasSprung() {
 				t.Error("no connection was cut")
 			}
 		})
-	}
-}
-
-// A cutter passes a database's connections on, and breaks one when what it has
-// been armed with comes by.
-type cutter struct {
-	url string
-
-	mu   sync.Mutex
-	text string
-}
-
-func newCutter(t *testing.T, databaseURL string) *cutter {
-	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	query := u.Query()
-	socket := filepath.Join(query.Get("host"), ".s.PGSQL.5432")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var conns sync.WaitGroup
-	t.Cleanup(func() { l.Close(); conns.Wait() })
-	query.Del("host")
-	query.Set("sslmode", "disable")
-	u.Host, u.RawQuery = l.Addr().String(), query.Encode()
-	c := &cutter{url: u.String()}
-	conns.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("unix", socket)
-			if err != nil {
-				t.Error(err)
-				client.Close()
-				return
-			}
-			conns.Go(func() { c.pass(client, server) })
-			conns.Go(func() { io.Copy(client, server); client.Close() })
-		}
-	})
-	return c
-}
-
-func (c *cutter) arm(text string) { c.mu.Lock(); c.text = text; c.mu.Unlock() }
-
-func (c *cutter) armed() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.text != "" }
-
-func (c *cutter) pass(client, server net.Conn) {
-	defer client.Close()
-	defer server.Close()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := client.Read(buf)
-		if err != nil {
-			return
-		}
-		c.mu.Lock()
-		cut := c.text != "" && strings.Contains(string(buf[:n]), c.text)
-		if cut {
-			c.text = ""
-		}
-		c.mu.Unlock()
-		if cut {
-			return
-		}
-		if _, err := server.Write(buf[:n]); err != nil {
-			return
-		}
 	}
 }
