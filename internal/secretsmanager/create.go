@@ -44,6 +44,10 @@ func (s *Service) CreateSecret(ctx context.Context, c *call.Call, in *model.Crea
 			return nil, err
 		}
 		v = &sealed
+		sec.held = 1
+		if err := sec.receive(v, newVersion{keyID: &sec.kmsKeyID}); err != nil {
+			return nil, err
+		}
 	}
 	there, err := s.create(ctx, sec, v, in)
 	if err != nil {
@@ -102,6 +106,8 @@ func blank(c *call.Call, in *model.CreateSecretInput, key *kms.Key) *secret {
 		rev:         1,
 		description: deref(in.Description),
 		kmsKeyID:    storedKeyID(deref(in.KmsKeyId), key),
+		stages:      labels{},
+		tags:        tags(nil).with(in.Tags),
 		tagged:      len(in.Tags) > 0,
 		created:     now, changed: now,
 	}
@@ -120,10 +126,11 @@ func (s *Service) create(ctx context.Context, sec *secret, v *version, in *model
 		if err := insertSecret(tx, sec); err != nil {
 			return err
 		}
-		if err := writeTags(tx, sec.id, in.Tags); err != nil || v == nil {
-			return err
+		if v == nil {
+			return nil
 		}
-		return insertLabelled(tx, sec, v, nil)
+		_, err = insertVersion(tx, sec.id, v)
+		return err
 	})
 	return there, err
 }

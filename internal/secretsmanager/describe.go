@@ -30,16 +30,16 @@ func (s *secret) entry() model.SecretListEntry {
 	e := model.SecretListEntry{
 		ARN: new(s.arn()), Name: &s.name, Description: unlessZero(&s.description), KmsKeyId: unlessZero(&s.kmsKeyID),
 		CreatedDate: &s.created, LastChangedDate: &s.changed, LastAccessedDate: unlessZero(&s.accessed),
-		DeletedDate: s.deleted, Tags: s.tags,
+		DeletedDate: s.deleted,
 	}
-	if s.tagged && e.Tags == nil {
-		e.Tags = []model.Tag{}
+	if s.tagged {
+		e.Tags = append([]model.Tag{}, s.tags...)
 	}
-	for _, v := range s.versions {
-		if e.SecretVersionsToStages == nil {
-			e.SecretVersionsToStages = map[string][]string{}
-		}
-		e.SecretVersionsToStages[v.id] = v.stages
+	if len(s.stages) > 0 {
+		e.SecretVersionsToStages = map[string][]string{}
+	}
+	for _, id := range s.stages {
+		e.SecretVersionsToStages[id] = s.stages.of(id)
 	}
 	return e
 }

@@ -1,6 +1,8 @@
 package secretsmanager
 
 import (
+	"database/sql/driver"
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -22,6 +24,28 @@ const maxLabels = 20
 // on at most one version; a version without one is deprecated.
 type labels map[string]string
 
+// Value is the labels as the database keeps them, a JSON object.
+func (l labels) Value() (driver.Value, error) {
+	text, err := json.Marshal(map[string]string(l))
+	return string(text), err
+}
+
+// Scan reads what Value wrote.
+func (l *labels) Scan(column any) error { return scanJSON(column, (*map[string]string)(l)) }
+
+// has says whether a version has any label.
+func (l labels) has(version string) bool {
+	for _, v := range l {
+		if v == version {
+			return true
+		}
+	}
+	return false
+}
+
+// versions lists the versions that have labels, in the order of their ids.
+func (l labels) versions() []string { return slices.Compact(slices.Sorted(maps.Values(l))) }
+
 // of lists the labels of a version in byte order; nil if it is deprecated.
 func (l labels) of(version string) []string {
 	var on []string
@@ -32,6 +56,13 @@ func (l labels) of(version string) []string {
 	}
 	slices.Sort(on)
 	return on
+}
+
+// clone is a copy that may be changed.
+func (l labels) clone() labels {
+	c := make(labels, len(l)+1)
+	maps.Copy(c, l)
+	return c
 }
 
 // put attaches stages to a version that has just got its value. A secret's
@@ -91,25 +122,4 @@ func (l labels) move(stage string, to, from *string) error {
 		l[stage] = *to
 	}
 	return nil
-}
-
-// A labelChange is one row to write: a label with its new version, or with ""
-// if it is to be detached.
-type labelChange struct{ label, version string }
-
-// since lists what must be written to turn the labels old into l, in the
-// order of the labels.
-func (l labels) since(old labels) []labelChange {
-	var changes []labelChange
-	for _, label := range slices.Sorted(maps.Keys(old)) {
-		if _, kept := l[label]; !kept {
-			changes = append(changes, labelChange{label, ""})
-		}
-	}
-	for _, label := range slices.Sorted(maps.Keys(l)) {
-		if old[label] != l[label] {
-			changes = append(changes, labelChange{label, l[label]})
-		}
-	}
-	return changes
 }

@@ -113,7 +113,7 @@ func (s *Service) page(ctx context.Context, c *call.Call, l listing) (page []sec
 		if err != nil {
 			return err
 		}
-		page, end, err = l.collect(tx, read, parsed, after, size)
+		page, end, err = l.collect(read, parsed, after, size)
 		return err
 	})
 	if err != nil || end == nil {
@@ -174,7 +174,7 @@ func (l listing) source(tx *store.Tx, c *call.Call, prefixes []string) (source, 
 
 // collect gathers up to size matching secrets. It returns where the next page
 // begins after, nil if nothing follows.
-func (l listing) collect(tx *store.Tx, read source, match filters, after *position, size int) (page []secret, end *position, err error) {
+func (l listing) collect(read source, match filters, after *position, size int) (page []secret, end *position, err error) {
 	for scanned := 0; scanned < scanLimit; {
 		rows, err := read(after, size+1)
 		if err != nil {
@@ -182,10 +182,7 @@ func (l listing) collect(tx *store.Tx, read source, match filters, after *positi
 		}
 		for i := range rows {
 			row := &rows[i]
-			fits, err := l.fits(tx, row, match)
-			if err != nil {
-				return nil, nil, err
-			}
+			fits := l.fits(row, match)
 			if fits && len(page) == size {
 				return page, after, nil
 			}
@@ -201,13 +198,10 @@ func (l listing) collect(tx *store.Tx, read source, match filters, after *positi
 	return page, after, nil
 }
 
-// fits completes a row and says whether it belongs to the listing.
-func (l listing) fits(tx *store.Tx, row *secret, match filters) (bool, error) {
+// fits says whether a secret belongs to the listing.
+func (l listing) fits(row *secret, match filters) bool {
 	if row.deleted != nil && !l.planned || row.gone(l.now) {
-		return false, nil
+		return false
 	}
-	if err := row.loadRest(tx); err != nil {
-		return false, err
-	}
-	return match.match(row), nil
+	return match.match(row)
 }

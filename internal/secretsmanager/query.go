@@ -2,18 +2,16 @@ package secretsmanager
 
 import (
 	"fmt"
-	"strings"
 
 	"azekura/internal/api"
-	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/store"
 )
 
-const secretColumns = `id, account, region, name, suffix, rev, description, kms_key_id, policy, tagged, created_at, changed_at, accessed_at, deleted_at`
+const secretColumns = `id, account, region, name, suffix, rev, description, kms_key_id, policy, stages, held, tags, tagged, created_at, changed_at, accessed_at, deleted_at`
 
 func secretRow(s *secret) []any {
 	return []any{&s.id, &s.account, &s.region, &s.name, &s.suffix, &s.rev, &s.description, &s.kmsKeyID, &s.policyText,
-		&s.tagged, &s.created, &s.changed, &s.accessed, &s.deleted}
+		&s.stages, &s.held, &s.tags, &s.tagged, &s.created, &s.changed, &s.accessed, &s.deleted}
 }
 
 func selectSecret(tx *store.Tx, account, region, name, lock string) (*secret, error) {
@@ -22,10 +20,9 @@ func selectSecret(tx *store.Tx, account, region, name, lock string) (*secret, er
 	return &s, err
 }
 
-// selectRev reads which secret has a name, and its rev.
-func selectRev(tx *store.Tx, account, region, name, lock string) (secret, error) {
-	return store.One(tx, func(s *secret) []any { return []any{&s.id, &s.rev} },
-		`SELECT id, rev FROM secrets WHERE account = $1 AND region = $2 AND name = $3`+lock, account, region, name)
+// selectStages reads where the labels of a secret are.
+func selectStages(tx *store.Tx, id string) (labels, error) {
+	return store.One(tx, func(l *labels) []any { return []any{l} }, `SELECT stages FROM secrets WHERE id = $1`, id)
 }
 
 func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
@@ -33,9 +30,9 @@ func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
 }
 
 func insertSecret(tx *store.Tx, s *secret) error {
-	_, err := tx.Exec(`INSERT INTO secrets (`+secretColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+	_, err := tx.Exec(`INSERT INTO secrets (`+secretColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 		s.id, s.account, s.region, s.name, s.suffix, s.rev, s.description, s.kmsKeyID, s.policyText,
-		s.tagged, s.created, s.changed, s.accessed, s.deleted)
+		s.stages, s.held, s.tags, s.tagged, s.created, s.changed, s.accessed, s.deleted)
 	return err
 }
 
@@ -44,10 +41,19 @@ func insertSecret(tx *store.Tx, s *secret) error {
 // before it is acknowledged. Answered from a read, it could confirm a change
 // that a failover then loses.
 func updateSecret(tx *store.Tx, s *secret) error {
-	_, err := tx.Exec(`UPDATE secrets SET rev = rev + 1, description = $2, kms_key_id = $3, policy = $4, tagged = $5,
-		changed_at = $6, accessed_at = $7, deleted_at = $8 WHERE id = $1`,
-		s.id, s.description, s.kmsKeyID, s.policyText, s.tagged, s.changed, s.accessed, s.deleted)
+	_, err := tx.Exec(`UPDATE secrets SET rev = rev + 1, description = $2, kms_key_id = $3, policy = $4, stages = $5, held = $6,
+		tags = $7, tagged = $8, changed_at = $9, accessed_at = $10, deleted_at = $11 WHERE id = $1`,
+		s.id, s.description, s.kmsKeyID, s.policyText, s.stages, s.held, s.tags, s.tagged, s.changed, s.accessed, s.deleted)
 	return err
+}
+
+// updateVersions writes what a new version changes of its secret, if the row
+// still has the rev that s was read with. It names no other column: an index
+// over a column that is named is rewritten, whether or not the value is new.
+func updateVersions(tx *store.Tx, s *secret) (updated bool, err error) {
+	n, err := tx.Exec(`UPDATE secrets SET rev = rev + 1, description = $3, kms_key_id = $4, stages = $5, held = $6, changed_at = $7
+		WHERE id = $1 AND rev = $2`, s.id, s.rev, s.description, s.kmsKeyID, s.stages, s.held, s.changed)
+	return n == 1, err
 }
 
 func deleteSecret(tx *store.Tx, id string) error {
@@ -119,43 +125,29 @@ func versionRow(v *version) []any {
 	return []any{&v.id, &v.kind, &v.kmsKey, &v.created, &v.accessed}
 }
 
-// selectLabelled reads the versions that have labels, oldest first, without
-// their values.
-func selectLabelled(tx *store.Tx, secretID string) ([]version, error) {
-	type row struct {
-		version
-		stage string
+// selectLabelled reads the versions of a secret that have labels, with their
+// sealed values, oldest first.
+func selectLabelled(tx *store.Tx, s *secret) ([]version, error) {
+	ids := s.stages.versions()
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	rows, err := store.Collect(tx, func(r *row) []any { return append(versionRow(&r.version), &r.stage) },
-		`SELECT `+versionColumns+`, s.stage FROM secret_stages s
-		JOIN secret_versions v ON v.secret_id = s.secret_id AND v.version_id = s.version_id
-		WHERE s.secret_id = $1 ORDER BY v.created_at, v.version_id, s.stage`, secretID)
-	if err != nil {
-		return nil, err
+	versions, err := store.Collect(tx, sealedRow, `SELECT `+versionColumns+`, v.data_key, v.value FROM secret_versions v
+		WHERE v.version_id IN `+store.InList(len(ids))+fmt.Sprintf(` AND v.secret_id = $%d ORDER BY v.created_at, v.version_id`, len(ids)+1),
+		append(store.Args(ids), s.id)...)
+	for i := range versions {
+		versions[i].stages = s.stages.of(versions[i].id)
 	}
-	var versions []version
-	for _, r := range rows {
-		if n := len(versions); n == 0 || versions[n-1].id != r.id {
-			versions = append(versions, r.version)
-		}
-		last := &versions[len(versions)-1]
-		last.stages = append(last.stages, r.stage)
-	}
-	return versions, nil
+	return versions, err
 }
+
+func sealedRow(v *version) []any { return append(versionRow(v), &v.dataKey, &v.value) }
 
 // selectVersion reads one version with its value, without its labels.
 func selectVersion(tx *store.Tx, secretID, versionID string) (version, error) {
-	return store.One(tx, func(v *version) []any { return append(versionRow(v), &v.dataKey, &v.value) },
+	return store.One(tx, sealedRow,
 		`SELECT `+versionColumns+`, v.data_key, v.value FROM secret_versions v WHERE v.secret_id = $1 AND v.version_id = $2`,
 		secretID, versionID)
-}
-
-// selectValues reads the sealed values of the versions that have labels.
-func selectValues(tx *store.Tx, secretID string) ([]version, error) {
-	return store.Collect(tx, func(v *version) []any { return []any{&v.id, &v.dataKey, &v.value} },
-		`SELECT version_id, data_key, value FROM secret_versions WHERE secret_id = $1
-		AND version_id IN (SELECT s.version_id FROM secret_stages s WHERE s.secret_id = $1)`, secretID)
 }
 
 // selectVersions reads a page of all versions, oldest first, without values
@@ -166,79 +158,31 @@ func selectVersions(tx *store.Tx, secretID string, after position, limit int) ([
 		secretID, after.Number, after.ID, limit)
 }
 
-// countVersions says how many versions a secret has, and whether one of them
-// has an id.
-func countVersions(tx *store.Tx, secretID, versionID string) (n int, there bool, err error) {
-	type row struct{ n, there int }
-	r, err := store.One(tx, func(r *row) []any { return []any{&r.n, &r.there} },
-		`SELECT count(*), COALESCE(SUM(CASE WHEN version_id = $2 THEN 1 ELSE 0 END), 0) FROM secret_versions WHERE secret_id = $1`,
-		secretID, versionID)
-	return r.n, r.there > 0, err
+// insertVersion adds a version, unless the secret has one with that id.
+func insertVersion(tx *store.Tx, secretID string, v *version) (added bool, err error) {
+	n, err := tx.Exec(`INSERT INTO secret_versions (secret_id, version_id, kind, kms_key, data_key, value, created_at, accessed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (secret_id, version_id) DO NOTHING`,
+		secretID, v.id, v.kind, v.kmsKey, v.dataKey, v.value, v.created)
+	return n == 1, err
 }
 
-// insertVersion adds a version, and fills one that has no value yet.
-func insertVersion(tx *store.Tx, secretID string, v version) error {
-	_, err := tx.Exec(`INSERT INTO secret_versions (secret_id, version_id, kind, kms_key, data_key, value, created_at, accessed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
-		ON CONFLICT (secret_id, version_id) DO UPDATE SET kind = excluded.kind, kms_key = excluded.kms_key,
-			data_key = excluded.data_key, value = excluded.value WHERE secret_versions.kind = ''`,
-		secretID, v.id, v.kind, v.kmsKey, v.dataKey, v.value, v.created)
+// fillVersion gives a version that has no value yet one.
+func fillVersion(tx *store.Tx, secretID string, v *version) error {
+	_, err := tx.Exec(`UPDATE secret_versions SET kind = $3, kms_key = $4, data_key = $5, value = $6
+		WHERE secret_id = $1 AND version_id = $2 AND kind = ''`, secretID, v.id, v.kind, v.kmsKey, v.dataKey, v.value)
 	return err
 }
 
 // deleteDeprecated removes up to limit versions without labels, oldest first,
 // that were made before a moment. It returns how many it removed.
-func deleteDeprecated(tx *store.Tx, secretID string, before api.Timestamp, limit int) (int64, error) {
-	return tx.Exec(`DELETE FROM secret_versions WHERE secret_id = $1 AND version_id IN (
-		SELECT v.version_id FROM secret_versions v WHERE v.secret_id = $1 AND v.created_at <= $2 AND NOT EXISTS (
-			SELECT 1 FROM secret_stages s WHERE s.secret_id = v.secret_id AND s.version_id = v.version_id)
-		ORDER BY v.created_at, v.version_id LIMIT $3)`, secretID, before, limit)
-}
-
-// writeLabels detaches and moves labels; those that move take one statement.
-func writeLabels(tx *store.Tx, secretID string, changes []labelChange) error {
-	args := []any{secretID}
-	var rows []string
-	for _, c := range changes {
-		if c.version == "" {
-			if _, err := tx.Exec(`DELETE FROM secret_stages WHERE secret_id = $1 AND stage = $2`, secretID, c.label); err != nil {
-				return err
-			}
-			continue
-		}
-		args = append(args, c.label, c.version)
-		rows = append(rows, fmt.Sprintf("($1, $%d, $%d)", len(args)-1, len(args)))
+func deleteDeprecated(tx *store.Tx, s *secret, before api.Timestamp, limit int) (int64, error) {
+	ids := s.stages.versions()
+	n := len(ids)
+	if n == 0 {
+		return 0, nil // no list is empty in SQL
 	}
-	if rows == nil {
-		return nil
-	}
-	_, err := tx.Exec(`INSERT INTO secret_stages (secret_id, stage, version_id) VALUES `+strings.Join(rows, ", ")+`
-		ON CONFLICT (secret_id, stage) DO UPDATE SET version_id = excluded.version_id`, args...)
-	return err
-}
-
-func selectTags(tx *store.Tx, secretID string) ([]model.Tag, error) {
-	return store.Collect(tx, func(t *model.Tag) []any { return []any{&t.Key, &t.Value} },
-		`SELECT key, value FROM secret_tags WHERE secret_id = $1 ORDER BY position`, secretID)
-}
-
-// writeTags sets tags; a key that is there keeps its place and gets the value.
-func writeTags(tx *store.Tx, secretID string, tags []model.Tag) error {
-	for _, t := range tags {
-		if _, err := tx.Exec(`INSERT INTO secret_tags (secret_id, position, key, value)
-			SELECT $1, COALESCE(MAX(position), 0) + 1, $2, $3 FROM secret_tags WHERE secret_id = $1
-			ON CONFLICT (secret_id, key) DO UPDATE SET value = excluded.value`, secretID, *t.Key, tagValue(t)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func deleteTags(tx *store.Tx, secretID string, keys []string) error {
-	for _, key := range keys {
-		if _, err := tx.Exec(`DELETE FROM secret_tags WHERE secret_id = $1 AND key = $2`, secretID, key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.Exec(fmt.Sprintf(`DELETE FROM secret_versions WHERE secret_id = $%[2]d AND version_id IN (
+		SELECT v.version_id FROM secret_versions v WHERE v.secret_id = $%[2]d AND v.created_at <= $%[3]d AND v.version_id NOT IN %[1]s
+		ORDER BY v.created_at, v.version_id LIMIT $%[4]d)`, store.InList(n), n+1, n+2, n+3),
+		append(store.Args(ids), s.id, before, limit)...)
 }

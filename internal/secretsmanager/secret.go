@@ -1,7 +1,6 @@
 package secretsmanager
 
 import (
-	"slices"
 	"strings"
 
 	"azekura/internal/api"
@@ -22,14 +21,16 @@ type secret struct {
 	description           string
 	kmsKeyID              string // as the caller gave it; "" for aws/secretsmanager
 	policyText            string // the resource policy; "" for none
-	tagged                bool   // has or had tags
+	stages                labels
+	held                  int // versions, deprecated ones too
+	tags                  tags
+	tagged                bool // has or had tags
 	created, changed      api.Timestamp
 	accessed              api.Timestamp  // a day, 0 before the first read
 	deleted               *api.Timestamp // planned end, nil unless scheduled
 
-	tags     []model.Tag
-	versions []version // those with a staging label, oldest first
 	policy   *policy.Document
+	versions []version // those with a staging label, oldest first; only in the cache
 }
 
 // A version is one value of a secret.
@@ -75,28 +76,11 @@ func (s *secret) alive() error {
 	return nil
 }
 
-// labels says where the staging labels of a freshly loaded secret are.
-func (s *secret) labels() labels {
-	l := labels{}
-	for _, v := range s.versions {
-		for _, stage := range v.stages {
-			l[stage] = v.id
-		}
-	}
-	return l
-}
+// staged finds the version that has a staging label, in a secret from the
+// cache.
+func (s *secret) staged(label string) *version { return s.labelled(s.stages[label]) }
 
-// staged finds the version that has a staging label.
-func (s *secret) staged(label string) *version {
-	for i := range s.versions {
-		if slices.Contains(s.versions[i].stages, label) {
-			return &s.versions[i]
-		}
-	}
-	return nil
-}
-
-// labelled finds a version that has any label.
+// labelled finds a version that has any label, in a secret from the cache.
 func (s *secret) labelled(id string) *version {
 	for i := range s.versions {
 		if s.versions[i].id == id {
@@ -111,6 +95,9 @@ func (s *secret) stamp() store.Stamp { return store.Stamp{ID: s.id, Rev: s.rev} 
 // size is about what the secret takes in memory, in bytes.
 func (s *secret) size() int64 {
 	n := 512 + 2*(len(s.name)+len(s.description)) + 2*len(s.policyText)
+	for label, id := range s.stages {
+		n += 64 + len(label) + len(id)
+	}
 	for _, t := range s.tags {
 		n += 64 + len(*t.Key) + len(*t.Value)
 	}
@@ -120,61 +107,31 @@ func (s *secret) size() int64 {
 	return int64(n)
 }
 
-// loadSecret reads the secret that id names, without any check of who asks and
-// without the values of its versions. suffix is that of a locking read, or "".
-func loadSecret(tx *store.Tx, account, region, name, lock string) (*secret, error) {
-	sec, err := selectSecret(tx, account, region, name, lock)
+// loadSecret reads the secret that has a name, without any check of who asks
+// and without its versions. suffix is that of a locking read, or "".
+func loadSecret(tx *store.Tx, account, region, name, suffix string) (*secret, error) {
+	sec, err := selectSecret(tx, account, region, name, suffix)
 	if err != nil {
 		return nil, err
 	}
-	return sec, sec.loadRest(tx)
+	return sec, sec.complete()
 }
 
-// reloadSecret reads and locks the secret that id names. If it is still the one
-// that was seen, a copy of that serves.
-func reloadSecret(tx *store.Tx, id id, seen *secret) (*secret, error) {
-	if seen != nil {
-		now, err := selectRev(tx, id.account, id.region, id.name, tx.ForUpdate())
-		if err != nil {
-			return nil, err
-		}
-		if now.id == seen.id && now.rev == seen.rev {
-			return new(*seen), nil
-		}
-	}
-	return loadSecret(tx, id.account, id.region, id.name, tx.ForUpdate())
-}
-
-// loadRest completes a row with its labels, tags and policy.
-func (s *secret) loadRest(tx *store.Tx) (err error) {
-	if s.versions, err = selectLabelled(tx, s.id); err != nil {
-		return err
-	}
-	if s.tagged {
-		if s.tags, err = selectTags(tx, s.id); err != nil {
-			return err
-		}
-	}
+// complete compiles what a row holds as text.
+func (s *secret) complete() (err error) {
 	if s.policyText != "" {
 		s.policy, err = policy.Parse(s.policyText, policy.Resource)
 	}
 	return err
 }
 
-// loadSnapshot is loadSecret with the sealed values of the labelled versions:
-// what the cache keeps, and a read needs.
+// loadSnapshot is loadSecret with the labelled versions and their sealed
+// values: what the cache keeps, and a read needs.
 func loadSnapshot(tx *store.Tx, account, region, name string) (*secret, error) {
 	sec, err := loadSecret(tx, account, region, name, "")
 	if err != nil {
 		return nil, err
 	}
-	values, err := selectValues(tx, sec.id)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range values {
-		held := sec.labelled(v.id)
-		held.dataKey, held.value = v.dataKey, v.value
-	}
-	return sec, nil
+	sec.versions, err = selectLabelled(tx, sec)
+	return sec, err
 }

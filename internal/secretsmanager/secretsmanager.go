@@ -104,7 +104,7 @@ func (s *Service) glance(ctx context.Context, c *call.Call, secretID string) (*s
 	}
 	sec, cached := s.cache.Peek(cacheKey(id.account, id.region, id.name))
 	if !cached {
-		err = s.db.View(ctx, func(tx *store.Tx) (err error) {
+		err = s.db.Look(ctx, func(tx *store.Tx) (err error) {
 			sec, err = loadSecret(tx, id.account, id.region, id.name, "")
 			return err
 		})
@@ -117,19 +117,13 @@ func (s *Service) glance(ctx context.Context, c *call.Call, secretID string) (*s
 // change may run twice, starts from the same secret each time, and a secret
 // that it does not alter is written all the same (see updateSecret).
 func (s *Service) update(ctx context.Context, c *call.Call, secretID string, change func(*store.Tx, *secret) error) (*secret, error) {
-	return s.updateSeen(ctx, c, secretID, nil, change)
-}
-
-// updateSeen is update for a call that has looked at the secret already; seen
-// is not read again if its rev is still the same.
-func (s *Service) updateSeen(ctx context.Context, c *call.Call, secretID string, seen *secret, change func(*store.Tx, *secret) error) (*secret, error) {
 	id, err := parseID(c, secretID)
 	if err != nil {
 		return nil, err
 	}
 	var sec *secret
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		loaded, err := reloadSecret(tx, id, seen)
+		loaded, err := loadSecret(tx, id.account, id.region, id.name, tx.ForUpdate())
 		if sec, err = permitted(c, id, loaded, err); err != nil {
 			return err
 		}

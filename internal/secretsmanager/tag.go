@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -20,18 +21,12 @@ func (s *Service) TagResource(ctx context.Context, c *call.Call, in *model.TagRe
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	_, err := s.update(ctx, c, *in.SecretId, func(tx *store.Tx, sec *secret) error {
+	_, err := s.update(ctx, c, *in.SecretId, func(_ *store.Tx, sec *secret) error {
 		if err := sec.alive(); err != nil {
 			return err
 		}
-		if err := writeTags(tx, sec.id, in.Tags); err != nil {
-			return err
-		}
-		tags, err := selectTags(tx, sec.id)
-		if err != nil {
-			return err
-		}
-		if len(tags) > maxTags {
+		sec.tags = sec.tags.with(in.Tags)
+		if len(sec.tags) > maxTags {
 			return errTooManyTags()
 		}
 		sec.tagged = sec.tagged || len(in.Tags) > 0
@@ -45,14 +40,39 @@ func (s *Service) TagResource(ctx context.Context, c *call.Call, in *model.TagRe
 // ignored.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UntagResource.html
 func (s *Service) UntagResource(ctx context.Context, c *call.Call, in *model.UntagResourceInput) (*model.UntagResourceOutput, error) {
-	_, err := s.update(ctx, c, *in.SecretId, func(tx *store.Tx, sec *secret) error {
+	_, err := s.update(ctx, c, *in.SecretId, func(_ *store.Tx, sec *secret) error {
 		if err := sec.alive(); err != nil {
 			return err
 		}
+		sec.tags = sec.tags.without(in.TagKeys)
 		sec.changed = api.At(c.Time)
-		return deleteTags(tx, sec.id, in.TagKeys)
+		return nil
 	})
 	return nil, err
+}
+
+// Tags are a secret's, each key once, in the order in which they were first
+// set. They are shared and must not be changed.
+type tags []model.Tag
+
+// with is the tags with others set: a key that is there keeps its place and
+// gets the new value.
+func (t tags) with(set []model.Tag) tags {
+	all := slices.Clone(t)
+	for _, tag := range set {
+		tag.Value = new(tagValue(tag))
+		if at := slices.IndexFunc(all, func(held model.Tag) bool { return *held.Key == *tag.Key }); at >= 0 {
+			all[at] = tag
+		} else {
+			all = append(all, tag)
+		}
+	}
+	return all
+}
+
+// without is the tags but for those with the keys.
+func (t tags) without(keys []string) tags {
+	return slices.DeleteFunc(slices.Clone(t), func(held model.Tag) bool { return slices.Contains(keys, *held.Key) })
 }
 
 // checkTags refuses what may not be a tag: AWS's own prefix, signs outside its

@@ -202,10 +202,11 @@ func TestEmptyPendingVersion(t *testing.T) {
 			return err
 		}
 		w.cache.Changed(tx, sec.key())
-		if err := insertVersion(tx, sec.id, version{id: *token("v2"), created: sec.created + 1}); err != nil {
+		sec.stages[pending] = *token("v2")
+		if err := addTo(tx, sec, &version{id: *token("v2"), created: sec.created + 1}); err != nil {
 			return err
 		}
-		return writeLabels(tx, sec.id, []labelChange{{pending, *token("v2")}})
+		return updateSecret(tx, sec)
 	})
 	if err != nil {
 		t.Fatal(err)

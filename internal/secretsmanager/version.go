@@ -35,6 +35,10 @@ type newVersion struct {
 // and the transaction that was to store the value.
 var errMoved = errors.New("the secret was replaced, or its key changed")
 
+// errAnew says that a version can't be added to the secret as it was seen: it
+// has changed, it has a version of that id, or there is more to do.
+var errAnew = errors.New("the secret must be read again")
+
 // addVersion adds a version to a secret and moves the labels. A token that
 // already stands for a version with the same value changes nothing and
 // succeeds; with another value it is refused.
@@ -70,44 +74,103 @@ func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID stri
 	if err != nil {
 		return nil, nil, err
 	}
+	n.keyID = new(storedKeyID(keyID, key))
 	v, err := s.seal(ctx, c, key, seen.arn(), n.id, n.value)
 	if err != nil {
 		return nil, nil, err
 	}
+	sec, err := s.addAsSeen(ctx, seen, n, &v)
+	if errors.Is(err, errAnew) {
+		return s.addLocked(ctx, c, secretID, seen, n, &v)
+	}
+	return sec, &v, err
+}
+
+// addAsSeen adds a version in two statements, if nobody has changed the secret
+// since it was seen: the row is written where it still has that rev, for which
+// the call was allowed.
+func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *version) (*secret, error) {
+	sec := new(*seen)
+	if sec.held >= maxVersions || sec.receive(v, n) != nil {
+		return nil, errAnew
+	}
+	sec.held++
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		s.cache.Changed(tx, sec.key())
+		done, err := updateVersions(tx, sec)
+		if err == nil && done {
+			done, err = insertVersion(tx, sec.id, v)
+		}
+		if err == nil && !done {
+			return errAnew
+		}
+		return err
+	})
+	return sec, err
+}
+
+// addLocked adds a version to a secret that it locks and reads again. A version
+// that has the id already is returned if it has a value, and filled if not.
+func (s *Service) addLocked(ctx context.Context, c *call.Call, secretID string, seen *secret, n newVersion, v *version) (*secret, *version, error) {
 	var repeated *version
-	sec, err := s.updateSeen(ctx, c, secretID, seen, func(tx *store.Tx, sec *secret) error {
+	sec, err := s.update(ctx, c, secretID, func(tx *store.Tx, sec *secret) error {
 		if err := sec.alive(); err != nil {
 			return err
 		}
 		if sec.id != seen.id || sec.kmsKeyID != seen.kmsKeyID {
 			return errMoved
 		}
-		held, there, err := countVersions(tx, sec.id, n.id)
+		there, err := versionByID(tx, sec, n.id)
+		repeated = there
+		switch {
+		case err != nil:
+		case there == nil:
+			err = addTo(tx, sec, v)
+		case there.kind == "":
+			repeated = nil
+			err = fillVersion(tx, sec.id, v)
+		default:
+			there.stages = sec.stages.of(there.id)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		repeated = nil
-		if there {
-			if repeated, err = versionByID(tx, sec, n.id); err != nil || repeated.kind != "" {
-				return err
-			}
-		} else if err := makeRoom(tx, sec.id, v.created, held); err != nil {
-			return err
-		}
-		sec.kmsKeyID = storedKeyID(keyID, key)
-		if n.description != nil {
-			sec.description = *n.description
-		}
-		return insertLabelled(tx, sec, &v, n.stages)
+		return sec.receive(v, n)
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, nil, err
-	}
-	if repeated != nil && repeated.kind != "" {
-		repeated.stages = sec.labels().of(repeated.id)
+	case repeated != nil:
 		return sec, repeated, s.checkRepeat(ctx, c, sec, repeated, n.value)
 	}
-	return sec, &v, nil
+	return sec, v, nil
+}
+
+// addTo inserts a version, and makes room for it if need be.
+func addTo(tx *store.Tx, sec *secret, v *version) error {
+	if err := makeRoom(tx, sec, v.created); err != nil {
+		return err
+	}
+	sec.held++
+	_, err := insertVersion(tx, sec.id, v)
+	return err
+}
+
+// receive makes the secret what it is with a new version: labels are moved, and
+// v.stages tells which of them v has got.
+func (s *secret) receive(v *version, n newVersion) error {
+	after := s.stages.clone()
+	after.put(v.id, n.stages)
+	if err := s.relabel(after, v.created); err != nil {
+		return err
+	}
+	v.stages = after.of(v.id)
+	s.kmsKeyID = *n.keyID
+	if n.description != nil {
+		s.description = *n.description
+	}
+	return nil
 }
 
 // checkRepeat decides about a token that stands for a version already: AWS
@@ -120,42 +183,30 @@ func (s *Service) checkRepeat(ctx context.Context, c *call.Call, sec *secret, v 
 	return model.ResourceExists("You can't use ClientRequestToken %s because that value is already in use for a version of secret %s.", v.id, sec.arn())
 }
 
-// insertLabelled writes a version, into the empty one that has its id if there
-// is one, and moves the labels; v.stages tells afterwards which it has got.
-func insertLabelled(tx *store.Tx, sec *secret, v *version, stages []string) error {
-	if err := insertVersion(tx, sec.id, *v); err != nil {
-		return err
-	}
-	before := sec.labels()
-	after := maps.Clone(before)
-	after.put(v.id, stages)
-	v.stages = after.of(v.id)
-	return relabel(tx, sec, before, after, v.created)
-}
-
-// relabel writes where the labels are now. Both maps are complete.
-func relabel(tx *store.Tx, sec *secret, before, after labels, now api.Timestamp) error {
-	if len(after) > maxLabels && len(after) > len(before) {
+// relabel says where the labels are from now on.
+func (s *secret) relabel(after labels, now api.Timestamp) error {
+	if len(after) > maxLabels && len(after) > len(s.stages) {
 		return model.LimitExceeded("A secret can have at most %d staging labels over all its versions.", maxLabels)
 	}
-	sec.changed = now
-	return writeLabels(tx, sec.id, after.since(before))
+	s.stages, s.changed = after, now
+	return nil
 }
 
-// makeRoom removes deprecated versions if a further one beside those held
-// would exceed the quota, and refuses if none may go yet.
-func makeRoom(tx *store.Tx, secretID string, now api.Timestamp, held int) error {
-	if held < maxVersions {
+// makeRoom removes deprecated versions if a further one would exceed the quota,
+// and refuses if none may go yet.
+func makeRoom(tx *store.Tx, sec *secret, now api.Timestamp) error {
+	excess := sec.held - maxVersions + 1
+	if excess <= 0 {
 		return nil
 	}
-	excess := held - maxVersions + 1
-	removed, err := deleteDeprecated(tx, secretID, now-api.Timestamp(versionRest.Milliseconds()), excess)
+	removed, err := deleteDeprecated(tx, sec, now-api.Timestamp(versionRest.Milliseconds()), excess)
 	if err != nil {
 		return err
 	}
 	if removed < int64(excess) {
 		return model.LimitExceeded("A secret can have at most %d versions, and those made in the last 24 hours are kept.", maxVersions)
 	}
+	sec.held -= excess
 	return nil
 }
 
@@ -171,8 +222,8 @@ func (s *Service) UpdateSecretVersionStage(ctx context.Context, c *call.Call, in
 				return err
 			}
 		}
-		before := sec.labels()
-		after := maps.Clone(before)
+		before := sec.stages
+		after := before.clone()
 		if err := after.move(*in.VersionStage, in.MoveToVersionId, in.RemoveFromVersionId); err != nil {
 			return err
 		}
@@ -184,7 +235,7 @@ func (s *Service) UpdateSecretVersionStage(ctx context.Context, c *call.Call, in
 				return err
 			}
 		}
-		return relabel(tx, sec, before, after, api.At(c.Time))
+		return sec.relabel(after, api.At(c.Time))
 	})
 	if err != nil {
 		return nil, err
@@ -195,7 +246,7 @@ func (s *Service) UpdateSecretVersionStage(ctx context.Context, c *call.Call, in
 // mustHave refuses the id of a version that the secret does not have; nil
 // names none.
 func mustHave(tx *store.Tx, sec *secret, id *string) error {
-	if id == nil || sec.labelled(*id) != nil {
+	if id == nil || sec.stages.has(*id) {
 		return nil
 	}
 	if v, err := versionByID(tx, sec, *id); err != nil || v != nil {
@@ -239,7 +290,7 @@ func (s *Service) ListSecretVersionIds(ctx context.Context, c *call.Call, in *mo
 	}
 	var versions []version
 	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
-		versions, err = list(tx, sec.id, after, limit+1)
+		versions, err = list(tx, sec, after, limit+1)
 		return err
 	})
 	if err != nil {
@@ -257,32 +308,33 @@ func (s *Service) ListSecretVersionIds(ctx context.Context, c *call.Call, in *mo
 	return out, nil
 }
 
-// labelledVersions reads the versions with labels that come after a position,
-// up to limit of them.
-func labelledVersions(tx *store.Tx, secretID string, after *position, limit int) ([]version, error) {
-	versions, err := selectLabelled(tx, secretID)
+// labelledVersions finds the versions with labels that come after a position,
+// up to limit of them, in a secret from the cache.
+func labelledVersions(_ *store.Tx, sec *secret, after *position, limit int) ([]version, error) {
+	versions := slices.Clone(sec.versions)
 	if after != nil {
 		versions = slices.DeleteFunc(versions, func(v version) bool {
 			return cmp.Or(cmp.Compare(int64(v.created), after.Number), cmp.Compare(v.id, after.ID)) <= 0
 		})
 	}
-	return versions[:min(limit, len(versions))], err
+	return versions[:min(limit, len(versions))], nil
 }
 
-// allVersions is labelledVersions with the deprecated ones.
-func allVersions(tx *store.Tx, secretID string, after *position, limit int) ([]version, error) {
+// allVersions is labelledVersions with the deprecated ones, from the database.
+func allVersions(tx *store.Tx, sec *secret, after *position, limit int) ([]version, error) {
 	if after == nil {
 		after = &position{}
 	}
-	versions, err := selectVersions(tx, secretID, *after, limit)
+	stages, err := selectStages(tx, sec.id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	labelled, err := selectLabelled(tx, secretID)
+	versions, err := selectVersions(tx, sec.id, *after, limit)
 	for i := range versions {
-		if at := slices.IndexFunc(labelled, func(l version) bool { return l.id == versions[i].id }); at >= 0 {
-			versions[i].stages = labelled[at].stages
-		}
+		versions[i].stages = stages.of(versions[i].id)
 	}
 	return versions, err
 }

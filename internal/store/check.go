@@ -153,7 +153,7 @@ func (c *Cache[V]) Checked(stamp func(V) Stamp, read func(tx *Tx, ids []string) 
 	}
 	c.stamp = stamp
 	c.checker = &checker{read: func(ids []string) (stamps []Stamp, err error) {
-		err = pg.peek(func(tx *Tx) (err error) {
+		err = pg.peek(context.Background(), func(tx *Tx) (err error) {
 			stamps, err = read(tx, ids)
 			return err
 		})

@@ -319,6 +319,32 @@ func TestViewOnlyReads(t *testing.T) {
 	})
 }
 
+func TestLook(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		exec(t, db, `CREATE TABLE t (n BIGINT)`, `INSERT INTO t VALUES (7)`)
+		seven := func(tx *store.Tx) error {
+			n, err := store.One(tx, scalar[int64], `SELECT n FROM t`)
+			if err == nil && n != 7 {
+				t.Errorf("got %d, want 7", n)
+			}
+			return err
+		}
+		if err := db.Look(t.Context(), seven); err != nil {
+			t.Error(err)
+		}
+		twice := func(tx *store.Tx) error { return errors.Join(seven(tx), seven(tx)) }
+		change := func(tx *store.Tx) error { _, err := tx.Exec(`DELETE FROM t`); return err }
+		for what, fn := range map[string]func(*store.Tx) error{"a second query": twice, "a change": change} {
+			if err := db.Look(t.Context(), fn); err == nil {
+				t.Errorf("%s went through", what)
+			}
+		}
+		if err := db.View(t.Context(), seven); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestTxEndsWithItsFunction(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		var kept []*store.Tx

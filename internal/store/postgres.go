@@ -220,8 +220,8 @@ func (p *pgEngine) change(ctx context.Context, fn func(*Tx) error) attempt {
 
 // peek runs a function that makes one statement, which is a transaction of its
 // own: BEGIN and ROLLBACK would each be a way to the server and back.
-func (p *pgEngine) peek(fn func(*Tx) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (p *pgEngine) peek(ctx context.Context, fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return p.repeat(ctx, func() attempt {
 		s, a := p.acquire(ctx)
@@ -229,7 +229,7 @@ func (p *pgEngine) peek(fn func(*Tx) error) error {
 			return a
 		}
 		defer s.end()
-		tx := &Tx{conn: s}
+		tx := &Tx{conn: s, lone: true}
 		if err := tx.run(fn, p.log); err != nil {
 			return failure(tx, err, s)
 		}

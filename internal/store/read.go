@@ -27,6 +27,26 @@ func newReadPool(conns []*conn, readers *readers, l layout) *readPool {
 }
 
 func (p *readPool) view(ctx context.Context, fn func(*Tx) error) error {
+	return p.with(ctx, func(c *conn) error {
+		if _, err := c.exec("BEGIN"); err != nil {
+			c.rollback()
+			return fmt.Errorf("begin: %w", translate(err))
+		}
+		defer c.rollback()
+		tx := &Tx{conn: c}
+		return tx.run(fn, p.log)
+	})
+}
+
+// peek leaves BEGIN and ROLLBACK out: a statement without them is a transaction.
+func (p *readPool) peek(ctx context.Context, fn func(*Tx) error) error {
+	return p.with(ctx, func(c *conn) error {
+		tx := &Tx{conn: c, lone: true}
+		return tx.run(fn, p.log)
+	})
+}
+
+func (p *readPool) with(ctx context.Context, read func(*conn) error) error {
 	c, err := p.take(ctx)
 	if err != nil {
 		return err
@@ -35,13 +55,7 @@ func (p *readPool) view(ctx context.Context, fn func(*Tx) error) error {
 	p.gate.Lock()
 	defer p.gate.Unlock()
 	defer p.readers.enter().Done()
-	if _, err := c.exec("BEGIN"); err != nil {
-		c.rollback()
-		return fmt.Errorf("begin: %w", translate(err))
-	}
-	defer c.rollback()
-	tx := &Tx{conn: c}
-	return tx.run(fn, p.log)
+	return read(c)
 }
 
 func (p *readPool) take(ctx context.Context) (*conn, error) {

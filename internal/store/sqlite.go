@@ -33,6 +33,10 @@ func (s *sqliteEngine) view(ctx context.Context, fn func(*Tx) error) error {
 	return s.reads.view(ctx, fn)
 }
 
+func (s *sqliteEngine) peek(ctx context.Context, fn func(*Tx) error) error {
+	return s.reads.peek(ctx, fn)
+}
+
 func (s *sqliteEngine) update(ctx context.Context, fn func(*Tx) error) error {
 	return s.writer.update(ctx, fn)
 }

@@ -60,6 +60,7 @@ type DB struct {
 // An engine is a database system. Its methods keep the promises of DB's.
 type engine interface {
 	view(ctx context.Context, fn func(*Tx) error) error
+	peek(ctx context.Context, fn func(*Tx) error) error
 	update(ctx context.Context, fn func(*Tx) error) error
 
 	queued() int
@@ -131,6 +132,12 @@ func (db *DB) Queued() int { return db.engine.queued() }
 // The error is fn's own, or the database's. A panic in fn is an error too.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return db.engine.view(ctx, fn)
+}
+
+// Look is View for a function that makes one query; it is spared what begins
+// and ends a transaction. Anything more, and Exec, fails.
+func (db *DB) Look(ctx context.Context, fn func(*Tx) error) error {
+	return db.engine.peek(ctx, fn)
 }
 
 // Update runs fn in a transaction, commits it if fn returned nil, and returns

@@ -19,6 +19,8 @@ import (
 type Tx struct {
 	conn   session // nil once the function has returned
 	lock   string  // the suffix of a locking read
+	lone   bool    // for one query
+	spent  bool    // it was made
 	failed error
 	hooks  []hook
 }
@@ -40,6 +42,9 @@ type hook struct{ before, after func() }
 func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 	if err := tx.usable(); err != nil {
 		return 0, err
+	}
+	if tx.lone {
+		return 0, tx.fail(errors.New("a change where one query was promised"))
 	}
 	n, err := tx.conn.exec(query, args...)
 	if err != nil {
@@ -103,6 +108,10 @@ func (tx *Tx) usable() error {
 	if tx.conn == nil {
 		return errors.New("transaction used after its function returned")
 	}
+	if tx.lone && tx.spent && tx.failed == nil {
+		tx.failed = errors.New("a second query where one was promised")
+	}
+	tx.spent = true
 	return tx.failed
 }
 

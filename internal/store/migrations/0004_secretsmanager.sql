@@ -2,8 +2,11 @@
 
 -- deleted_at is the moment from which a secret scheduled for deletion is gone;
 -- accessed_at is the start of the UTC day of the last read, 0 before the first.
--- tagged stays true once a secret has had a tag: AWS then shows an empty list.
--- rev grows with every transaction that touches the secret or what hangs on it.
+-- stages is a JSON object of staging labels and their versions, tags a JSON
+-- list of keys and values: both are always read and written whole. held is the
+-- number of versions. tagged stays true once a secret has had a tag: AWS then
+-- shows an empty list. rev grows with every transaction that touches the secret
+-- or a version.
 CREATE TABLE secrets (
 	id          TEXT    NOT NULL PRIMARY KEY,
 	account     TEXT    NOT NULL,
@@ -14,6 +17,9 @@ CREATE TABLE secrets (
 	description TEXT    NOT NULL,
 	kms_key_id  TEXT    NOT NULL,
 	policy      TEXT    NOT NULL,
+	stages      TEXT    NOT NULL,
+	held        BIGINT  NOT NULL,
+	tags        TEXT    NOT NULL,
 	tagged      BOOLEAN NOT NULL,
 	created_at  BIGINT  NOT NULL,
 	changed_at  BIGINT  NOT NULL,
@@ -38,21 +44,4 @@ CREATE TABLE secret_versions (
 	created_at  BIGINT NOT NULL,
 	accessed_at BIGINT NOT NULL,
 	PRIMARY KEY (secret_id, version_id)
-);
-
-CREATE TABLE secret_stages (
-	secret_id  TEXT NOT NULL,
-	stage      TEXT NOT NULL,
-	version_id TEXT NOT NULL,
-	PRIMARY KEY (secret_id, stage),
-	FOREIGN KEY (secret_id, version_id) REFERENCES secret_versions (secret_id, version_id) ON DELETE CASCADE
-);
-CREATE INDEX secret_stages_by_version ON secret_stages (secret_id, version_id);
-
-CREATE TABLE secret_tags (
-	secret_id TEXT   NOT NULL REFERENCES secrets (id) ON DELETE CASCADE,
-	position  BIGINT NOT NULL,
-	key       TEXT   NOT NULL,
-	value     TEXT   NOT NULL,
-	PRIMARY KEY (secret_id, key)
 );
