@@ -33,8 +33,8 @@ lint:
 fuzz: ## each fuzz target for FUZZTIME
 	@test/fuzz $(FUZZTIME)
 
-bench: ## measures against the floor and writes docs/performance.md
-	@go build -o .cache/bench ./test/bench && .cache/bench
+bench: build ## measures speed, size and memory for 20 minutes and writes docs/performance.md
+	@mkdir -p .cache && go build -o .cache ./test/bench ./test/bench/floor && .cache/bench
 
 generate: ## the API's shapes again, from the public service model
 	@go generate ./internal/api

@@ -69,11 +69,6 @@ func Start(dataDir string, command ...string) (*Server, error) {
 	return StartWith(Config{Command: command, DataDir: dataDir})
 }
 
-// StartLogging is Start with the server's own log settings, into a file.
-func StartLogging(dataDir string, log *os.File, command ...string) (*Server, error) {
-	return StartWith(Config{Command: command, DataDir: dataDir, Log: log})
-}
-
 // StartWith is Start for who has more to say.
 func StartWith(cfg Config) (*Server, error) {
 	if err := takeRootKey(cfg); err != nil {

@@ -1,3 +1,9 @@
+// Command floor is the least that a server of this API can do: a bare net/http
+// server that verifies the same signature, decrypts 1 KiB with AES-256-GCM and
+// writes the same JSON. It has one secret, one caller, no policy, no store and
+// no log. Its PutSecretValue appends 1.5 KiB to a file and syncs it, once a
+// request, one request after the other. It is a program of its own so that it
+// starts with no more than it needs.
 package main
 
 import (
@@ -19,21 +25,33 @@ import (
 	"azekura/internal/sigv4"
 )
 
-// The floor is the least a server of this API can do: a bare net/http server
-// that verifies the same signature, decrypts 1 KiB with AES-256-GCM and
-// writes the same JSON. It has one secret, one caller, no policy and no store.
-// Its PutSecretValue appends 1.5 KiB to a file and syncs it, once a request.
 type floor struct {
 	key     func(date, region, service string) sigv4.Key
 	aead    cipher.AEAD
 	blob    []byte
-	journal *os.File
 	mu      sync.Mutex
+	journal *os.File
 }
 
-var floorCredentials = sigv4.Credentials{AccessKeyID: "AKIAFLOORFLOORFLOORF", Secret: "floor-secret-access-key"}
+const (
+	accessKeyID = "AKIAFLOORFLOORFLOORF"
+	secretKey   = "floor-secret-access-key"
+)
 
-func runFloor(journal string) error {
+var value1K = strings.Repeat("0123456789abcdef", 64)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: floor JOURNAL")
+		os.Exit(2)
+	}
+	if err := serve(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "floor:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(journal string) error {
 	f := &floor{}
 	keys := sync.Map{}
 	f.key = func(date, region, service string) sigv4.Key {
@@ -41,7 +59,7 @@ func runFloor(journal string) error {
 		if key, ok := keys.Load(scope); ok {
 			return key.(sigv4.Key)
 		}
-		key := sigv4.DeriveKey(floorCredentials.Secret, date, region, service)
+		key := sigv4.DeriveKey(secretKey, date, region, service)
 		keys.Store(scope, key)
 		return key
 	}
@@ -67,38 +85,50 @@ func runFloor(journal string) error {
 	return server.Serve(listener)
 }
 
+type input struct{ SecretId, ClientRequestToken, SecretString string }
+
+type output struct {
+	ARN, Name, VersionId string
+	VersionStages        []string
+	SecretString         string  `json:",omitempty"`
+	CreatedDate          float64 `json:",omitempty"`
+}
+
 func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err == nil {
 		err = f.verify(r, sha256.Sum256(body))
 	}
+	var in input
+	if err == nil {
+		err = json.Unmarshal(body, &in)
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	var in struct{ SecretId, ClientRequestToken, SecretString string }
-	if err := json.Unmarshal(body, &in); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	out := map[string]any{
-		"ARN": "arn:aws:secretsmanager:us-east-1:111111111111:secret:" + in.SecretId + "-AbCdEf", "Name": in.SecretId,
-		"VersionId": "00000000-0000-0000-0000-000000000001", "VersionStages": []string{"AWSCURRENT"},
+	out := output{
+		ARN: "arn:aws:secretsmanager:us-east-1:111111111111:secret:" + in.SecretId + "-AbCdEf", Name: in.SecretId,
+		VersionId: "00000000-0000-0000-0000-000000000001", VersionStages: []string{"AWSCURRENT"},
 	}
 	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutSecretValue") {
 		err = f.append(in.SecretString)
 	} else {
 		var value []byte
 		value, err = f.aead.Open(nil, nil, f.blob, nil)
-		out["SecretString"], out["CreatedDate"] = string(value), 1523477145.713
+		out.SecretString, out.CreatedDate = string(value), 1523477145.713
+	}
+	var answer []byte
+	if err == nil {
+		answer, err = json.Marshal(out)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("X-Amzn-RequestId", "00000000-0000-0000-0000-000000000000")
-	json.NewEncoder(w).Encode(out)
+	w.Header().Set("X-Amzn-Requestid", "00000000-0000-0000-0000-000000000000")
+	w.Write(answer)
 }
 
 func (f *floor) verify(r *http.Request, hash [32]byte) error {
@@ -106,7 +136,7 @@ func (f *floor) verify(r *http.Request, hash [32]byte) error {
 	if err != nil {
 		return err
 	}
-	if claim.AccessKeyID != floorCredentials.AccessKeyID {
+	if claim.AccessKeyID != accessKeyID {
 		return errors.New("unknown key")
 	}
 	if err := claim.CheckTime(time.Now()); err != nil {
