@@ -24,8 +24,7 @@ type copier struct {
 // before the call, to a new file that only its owner can read; what the file
 // was before is lost. Other transactions go on meanwhile. The copy is compact,
 // its content is not forced to the disk. If there is an error, or ctx ends,
-// there is no file. A PostgreSQL database is not copied: it has tools of its
-// own for that.
+// there is no file. A PostgreSQL database is not copied so, see CopyPostgres.
 func (db *DB) CopyTo(ctx context.Context, path string) error {
 	return db.engine.copyTo(ctx, path)
 }
@@ -79,15 +78,7 @@ func copyTo(ctx context.Context, source func(...string) string, path string) (er
 	if path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	// SQLite accepts an empty file; one made here has the right mode.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+	if err := newPrivateFile(path); err != nil {
 		return err
 	}
 	pool, err := openPool(1, source(settings("_pragma=synchronous(OFF)", "_pragma=cache_size(-8192)")...))
@@ -98,6 +89,19 @@ func copyTo(ctx context.Context, source func(...string) string, path string) (er
 	// Without the vfs the copy of a database in memory would be in memory too.
 	_, err = pool.ExecContext(ctx, "VACUUM INTO $1", fileSource(path)("vfs=unix"))
 	return err
+}
+
+// newPrivateFile makes an empty file in the place of what is there. SQLite
+// accepts an empty file; one made here has the right mode.
+func newPrivateFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // Contents is what a database holds.
@@ -174,12 +178,14 @@ const versions = "goose_db_version"
 func contents(tx *Tx) (Contents, error) {
 	c := Contents{Rows: map[string]int64{}}
 	number := func(n *int64) []any { return []any{n} }
-	tables, err := Collect(tx, func(s *string) []any { return []any{s} },
-		`SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name`)
+	tables, err := Collect(tx, func(s *string) []any { return []any{s} }, sqliteTables)
 	if err != nil {
 		return Contents{}, err
 	}
 	for _, table := range tables {
+		if table == mark {
+			return Contents{}, ErrUnfinished
+		}
 		if table == versions {
 			c.Schema, err = One(tx, number, `SELECT max(version_id) FROM `+versions)
 		} else {

@@ -56,6 +56,9 @@ func openPostgres(ctx context.Context, cfg Config) (_ *DB, err error) {
 	if err := checkServer(ctx, pool); err != nil {
 		return nil, translate(err)
 	}
+	if err := finishedPostgres(ctx, pool); err != nil {
+		return nil, err
+	}
 	if err := migratePostgres(ctx, settings.ConnConfig, cfg.Log); err != nil {
 		return nil, err
 	}
@@ -97,7 +100,7 @@ func (p *pgEngine) sole() bool { return false }
 func (p *pgEngine) queued() int { return 0 }
 
 func (p *pgEngine) copyTo(context.Context, string) error {
-	return errors.New("copy the database: this is PostgreSQL, use pg_dump")
+	return errors.New("copy the database: this is PostgreSQL, which CopyPostgres copies")
 }
 
 func (p *pgEngine) close() error {

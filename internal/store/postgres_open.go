@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -34,10 +33,10 @@ func isPrimary(ctx context.Context, c *pgconn.PgConn) error {
 // checkServer refuses a database that would sort otherwise than by bytes, or
 // would acknowledge what it can lose. It compares texts and does not ask for
 // the collation's name, which says little: that depends on its provider too.
-func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
+func checkServer(ctx context.Context, db queryer) error {
 	var encoding, synchronous string
 	var sorts bool
-	err := pool.QueryRow(ctx, `SELECT current_setting('server_encoding'), current_setting('synchronous_commit'),
+	err := db.QueryRow(ctx, `SELECT current_setting('server_encoding'), current_setting('synchronous_commit'),
 		CAST('Z' AS TEXT) < CAST('a' AS TEXT) AND CAST('a-c' AS TEXT) < CAST('ab' AS TEXT) AND CAST('z' AS TEXT) < CAST('é' AS TEXT)`,
 	).Scan(&encoding, &synchronous, &sorts)
 	switch {
@@ -51,6 +50,11 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
 		return errors.New("synchronous_commit is off, so a commit would not be durable: turn it on")
 	}
 	return nil
+}
+
+// A queryer is a pool or a connection.
+type queryer interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
 
 const howToCreate = `create it with CREATE DATABASE azekura ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0`

@@ -226,6 +226,9 @@ func connectSQLite(ctx context.Context, l layout) (_ *DB, err error) {
 	if err := settle(ctx, write, l.log); err != nil {
 		return nil, err
 	}
+	if err := finishedSQLite(ctx, write); err != nil {
+		return nil, err
+	}
 	if err := migrate(ctx, write, goose.DialectSQLite3, l.log); err != nil {
 		return nil, err
 	}

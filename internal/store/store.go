@@ -76,7 +76,8 @@ type engine interface {
 // Open opens the database, creates a file if there is none, and brings the
 // schema up to date. A file never waits for another process: ErrLocked says that one has it already.
 // ErrNewer says that a newer version of this program wrote the database
-// (nothing is changed then).
+// (nothing is changed then). ErrUnfinished says that a Transfer into it has not
+// ended.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
