@@ -18,16 +18,17 @@ import (
 )
 
 func backupVerb() *cobra.Command {
-	var scratch config
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "write the data into one encrypted file",
 		Long: "backup writes all that a data directory holds, but not its root key, into one encrypted file.\n" +
-			"A server that has the directory open makes the backup and goes on serving; the file holds all\n" +
-			"that was acknowledged before. FILE gets its name when it is whole: whatever happens before,\n" +
-			"what had that name stays.\n\n" +
+			"A server that has the directory open makes the backup and goes on serving; so do the servers\n" +
+			"of the PostgreSQL database that --database-url names, which is read directly. The file holds\n" +
+			"all that was acknowledged before, and can be restored into either. FILE gets its name when\n" +
+			"it is whole: whatever happens before, what had that name stays.\n\n" +
 			"Restoring takes the root key. Keep a copy of DIR/root-key, in another place than the backups.",
 		Example: "  azekura backup /backups/azekura-$(date +%F).backup --data-dir azekura-data\n" +
+			"  azekura backup db.backup --data-dir azekura-data --database-url postgres://azekura@db/azekura\n" +
 			"  azekura backup verify /backups/azekura-2026-01-31.backup --root-key azekura-data/root-key",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,7 +38,8 @@ func backupVerb() *cobra.Command {
 			}
 			ctx, restore := untilSignal(cmd.Context())
 			defer restore()
-			m, err := server.Backup(ctx, cfg.DataDir, args[0], thisBuild().Version)
+			cfg.Version = thisBuild().Version
+			m, err := server.Backup(ctx, cfg.Config, args[0])
 			if err != nil {
 				return err
 			}
@@ -45,7 +47,7 @@ func backupVerb() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().AddFlag(scratch.settings().Lookup("data-dir"))
+	addStoreFlags(cmd)
 	cmd.AddCommand(verifyVerb())
 	return cmd
 }
@@ -76,16 +78,20 @@ func verifyVerb() *cobra.Command {
 
 func restoreVerb() *cobra.Command {
 	var rootKey string
-	var scratch config
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "make a data directory of a backup",
+		Short: "make a data directory or a database of a backup",
 		Long: "restore makes a data directory of a backup and the root key it was made under. The directory\n" +
 			"must be empty, or not exist yet. Everything is checked, as by backup verify, before the\n" +
 			"directory can be used; the root key is copied into it, and the first start of a server makes\n" +
-			"admin.env again.",
+			"admin.env again.\n\n" +
+			"With --database-url the data goes into that PostgreSQL database, which must be empty, and the\n" +
+			"root key into the directory, unless it is there already. It does not matter which of the two\n" +
+			"the backup was made of. A restore that was broken off is finished by the same command, or\n" +
+			"given up by azekura migrate --undo --to postgres.",
 		Example: "  azekura restore /backups/azekura-2026-01-31.backup --root-key root-key --data-dir restored\n" +
-			"  azekura server --data-dir restored",
+			"  azekura server --data-dir restored\n\n" +
+			"  azekura restore db.backup --root-key root-key --data-dir node --database-url postgres://azekura@db/azekura",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := load(cmd.Flags(), "", os.Getenv)
@@ -94,19 +100,36 @@ func restoreVerb() *cobra.Command {
 			}
 			ctx, restore := untilSignal(cmd.Context())
 			defer restore()
-			m, err := server.Restore(ctx, args[0], rootKey, cfg.DataDir)
+			meter := newMeter(cmd.ErrOrStderr())
+			m, err := server.Restoration{
+				File: args[0], RootKey: rootKey, DataDir: cfg.DataDir,
+				DatabaseURL: cfg.DatabaseURL, DatabaseStandby: cfg.DatabaseStandby, Progress: meter.report,
+			}.Run(ctx)
+			meter.close()
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "restored %s: %s\nstart it with:\n  %s server --data-dir %s\n",
-				cfg.DataDir, summary(m), shellWord(os.Args[0]), shellWord(cfg.DataDir))
+			where, more := cfg.DataDir, ""
+			if cfg.DatabaseURL != "" {
+				where, more = "the PostgreSQL database", " --database-url ..."
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "restored %s: %s\nstart it with:\n  %s server --data-dir %s%s\n",
+				where, summary(m), shellWord(os.Args[0]), shellWord(cfg.DataDir), more)
 			return nil
 		},
 	}
-	cmd.Flags().AddFlag(scratch.settings().Lookup("data-dir"))
+	addStoreFlags(cmd)
 	cmd.Flags().StringVar(&rootKey, "root-key", "", "file with the root key the backup was made under")
 	cmd.MarkFlagRequired("root-key") // the flag exists
 	return cmd
+}
+
+// addStoreFlags adds the settings that say where the data is.
+func addStoreFlags(cmd *cobra.Command) {
+	var scratch config
+	for _, name := range []string{"data-dir", "database-url", "database-standby"} {
+		cmd.Flags().AddFlag(scratch.settings().Lookup(name))
+	}
 }
 
 // untilSignal lets what was begun clean up behind itself when it is stopped.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"azekura/internal/server/servertest"
+	"azekura/internal/store/storetest"
 )
 
 var backupSecrets = flag.Int("backup-secrets", 200, "how many secrets TestBackupUnderLoad stores before it backs up")
@@ -64,14 +65,64 @@ func known(workers []*worker) (values map[string]string, worst time.Duration) {
 	return values, worst
 }
 
-// Backed up while eight clients write, and restored elsewhere, a server serves
-// every secret that was acknowledged before the backup began. The backup shows
-// nobody anything.
-func TestBackupUnderLoad(t *testing.T) {
-	dir, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "kept.backup")
-	p := start(t, "--data-dir", dir, "--log-level", "warn")
-	admin := administrator(t, dir)
+// A home is where a deployment keeps its data.
+type home struct{ dir, url string }
 
+// newHome is a directory that is not there yet, and for PostgreSQL an empty
+// database.
+func newHome(t *testing.T, engine string) home {
+	t.Helper()
+	h := home{dir: filepath.Join(t.TempDir(), "data")}
+	if engine == "postgres" {
+		h.url = storetest.PostgresURL(t)
+	}
+	return h
+}
+
+func (h home) args(more ...string) []string {
+	if h.url != "" {
+		more = append(more, "--database-url", h.url)
+	}
+	return append(more, "--data-dir", h.dir)
+}
+
+func (h home) rootKey() string { return filepath.Join(h.dir, "root-key") }
+
+// eachHome runs f as a subtest on each engine.
+func eachHome(t *testing.T, f func(t *testing.T, h home)) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) { f(t, newHome(t, engine)) })
+	}
+}
+
+// Backed up while eight clients write, and restored elsewhere, also into the
+// other engine, a server serves every secret that was acknowledged before the
+// backup began. The backup shows nobody anything.
+func TestBackupUnderLoad(t *testing.T) {
+	eachHome(t, func(t *testing.T, h home) {
+		file := filepath.Join(t.TempDir(), "kept.backup")
+		p := start(t, h.args("--log-level", "warn")...)
+		admin := administrator(t, h.dir)
+		before := backUpUnderLoad(t, h, file, admin)
+		showsNothing(t, file, admin)
+		t.Log(azekura(t, "backup", "verify", file, "--root-key", h.rootKey()))
+		p.kill()
+		eachHome(t, func(t *testing.T, restored home) {
+			azekura(t, restored.args("restore", file, "--root-key", h.rootKey())...)
+			start(t, restored.args("--log-level", "warn")...)
+			again := administrator(t, restored.dir)
+			for name, value := range before {
+				if got := mustDo(t, again, "GetSecretValue", map[string]any{"SecretId": name})["SecretString"]; got != value {
+					t.Errorf("%s: got another value", name)
+				}
+			}
+		})
+	})
+}
+
+// backUpUnderLoad returns what was acknowledged before the backup began.
+func backUpUnderLoad(t *testing.T, h home, file string, admin *servertest.Client) map[string]string {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	workers := make([]*worker, backupWriters)
 	reached := make(chan struct{}, backupWriters)
@@ -98,27 +149,14 @@ func TestBackupUnderLoad(t *testing.T) {
 	<-time.After(time.Second) // for what a write takes without a backup; nothing depends on it
 	before, alone := known(workers)
 	began := time.Now()
-	said := azekura(t, "backup", file, "--data-dir", dir)
+	said := azekura(t, h.args("backup", file)...)
 	took := time.Since(began)
 	after, beside := known(workers)
 	stop()
 	writing.Wait()
 	t.Logf("%d secrets before, %d written meanwhile; the backup took %v; worst write %v, while it was made %v\n%s",
 		len(before), len(after)-len(before), took, alone, beside, said)
-
-	showsNothing(t, file, admin)
-	t.Log(azekura(t, "backup", "verify", file, "--root-key", filepath.Join(dir, "root-key")))
-	p.kill()
-
-	restored := filepath.Join(t.TempDir(), "restored")
-	azekura(t, "restore", file, "--root-key", filepath.Join(dir, "root-key"), "--data-dir", restored)
-	start(t, "--data-dir", restored, "--log-level", "warn")
-	again := administrator(t, restored)
-	for name, value := range before {
-		if got := mustDo(t, again, "GetSecretValue", map[string]any{"SecretId": name})["SecretString"]; got != value {
-			t.Errorf("%s: got another value", name)
-		}
-	}
+	return before
 }
 
 func showsNothing(t *testing.T, file string, admin *servertest.Client) {

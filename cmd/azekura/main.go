@@ -17,6 +17,7 @@ func verbs() []*cobra.Command {
 		envVerb(),
 		backupVerb(),
 		restoreVerb(),
+		migrateVerb(),
 		versionVerb(),
 	}
 }

@@ -32,20 +32,44 @@ func OpenKeyring(ctx context.Context, db *store.DB, root envelope.Root) (*Keyrin
 	if err != nil {
 		return nil, fmt.Errorf("open the keyring: %w", err)
 	}
+	ring, err := unwrap(ctx, rows, root)
+	if err != nil {
+		return nil, fmt.Errorf("open the keyring: %w", err)
+	}
+	return ring, nil
+}
+
+// Opens is nil if root opens the keyring that tx reads, and the error of
+// OpenKeyring if it does not.
+func Opens(ctx context.Context, tx *store.Tx, root envelope.Root) error {
+	rows, err := selectKeyring(tx)
+	if err == nil && len(rows) == 0 {
+		err = errors.New("there is none")
+	}
+	if err == nil {
+		_, err = unwrap(ctx, rows, root)
+	}
+	if err != nil {
+		return fmt.Errorf("open the keyring: %w", err)
+	}
+	return nil
+}
+
+func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*Keyring, error) {
 	ring := &Keyring{keys: map[uuid.UUID]*envelope.Sealer{}}
 	for _, row := range rows {
 		key, err := root.Unwrap(ctx, row.wrapped, keyringAAD(row.id))
 		switch {
 		case errors.Is(err, envelope.ErrOpen) && row.root != root.Fingerprint():
-			return nil, fmt.Errorf("open the keyring: this root key (fingerprint %s) is not the one that sealed this data (fingerprint %s): restore that root key, or the data that belongs to this one",
+			return nil, fmt.Errorf("this root key (fingerprint %s) is not the one that sealed this data (fingerprint %s): restore that root key, or the data that belongs to this one",
 				root.Fingerprint(), row.root)
 		case errors.Is(err, envelope.ErrOpen):
-			return nil, fmt.Errorf("open the keyring: the wrapped key %s is damaged: restore the data from a backup", row.id)
+			return nil, fmt.Errorf("the wrapped key %s is damaged: restore the data from a backup", row.id)
 		case err != nil:
-			return nil, fmt.Errorf("open the keyring: %w", err)
+			return nil, err
 		}
 		if ring.newest, err = uuid.Parse(row.id); err != nil {
-			return nil, fmt.Errorf("open the keyring: %w", err)
+			return nil, err
 		}
 		ring.keys[ring.newest] = envelope.NewSealer(key)
 	}

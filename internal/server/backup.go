@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,19 +18,23 @@ import (
 // encrypted: beside the database, since it says as much.
 func scratchPath(dir string) string { return filepath.Join(dir, "backup.scratch") }
 
-// Backup writes a backup of a data directory into a file, which gets its name
-// when it is whole. If a server has the directory, that server is asked for it
-// and goes on serving; version is what to call this program if it makes the
-// backup itself.
-func Backup(ctx context.Context, dir, file, version string) (backup.Manifest, error) {
-	if err := checkPrivate(dir); err != nil {
+// Backup writes a backup of the data into a file, which gets its name when it
+// is whole. If a server has the data directory, that server is asked for it
+// and goes on serving; so do those of a PostgreSQL database, which is read
+// directly.
+func Backup(ctx context.Context, cfg Config, file string) (backup.Manifest, error) {
+	if err := checkPrivate(cfg.DataDir); err != nil {
 		return backup.Manifest{}, fmt.Errorf("back up: %w", err)
 	}
 	var m backup.Manifest
 	err := backup.Save(file, func(w io.Writer) (err error) {
-		stream, err := askForBackup(ctx, dir)
+		if cfg.DatabaseURL != "" {
+			m, err = backupPostgres(ctx, cfg, w)
+			return err
+		}
+		stream, err := askForBackup(ctx, cfg.DataDir)
 		if errors.Is(err, errNobodyThere) {
-			m, err = backupStopped(ctx, dir, version, w)
+			m, err = backupStopped(ctx, cfg, w)
 			return err
 		}
 		if err != nil {
@@ -54,57 +57,50 @@ func receive(stream io.Reader, w io.Writer) (backup.Manifest, error) {
 }
 
 // backupStopped backs up a data directory that no server has.
-func backupStopped(ctx context.Context, dir, version string, w io.Writer) (backup.Manifest, error) {
-	root, release, err := openExisting(dir)
+func backupStopped(ctx context.Context, cfg Config, w io.Writer) (backup.Manifest, error) {
+	root, release, err := openExisting(cfg.DataDir)
 	if err != nil {
 		return backup.Manifest{}, err
 	}
 	defer release()
-	database := databasePath(dir)
+	database := databasePath(cfg.DataDir)
 	source := backup.Source{
 		Copy:    func(ctx context.Context, path string) error { return store.CopyFile(ctx, database, path) },
 		Account: iam.FirstAccount,
 		Root:    root,
-		Version: version,
-		Scratch: scratchPath(dir),
+		Version: cfg.Version,
+		Scratch: scratchPath(cfg.DataDir),
 	}
 	return source.Write(ctx, w)
 }
 
-// Restore makes a data directory, which may exist if it is empty, of a backup
-// and the root key it was made under. The root key comes last: no
-// server starts in a directory where the database is not whole.
-func Restore(ctx context.Context, file, rootKey, dir string) (_ backup.Manifest, err error) {
-	root, err := seal.File(rootKey)
-	if err != nil {
-		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return backup.Manifest{}, fmt.Errorf("restore: make the data directory: %w", err)
-	}
-	release, err := lock(dir)
-	if err != nil {
-		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
-	}
-	defer release()
-	if err := checkEmpty(dir); err != nil {
-		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
-	}
-	draft := restoringPath(dir)
-	m, err := backup.Extract(ctx, file, root, draft)
+// backupPostgres backs up a database that servers may use. It keeps other
+// backups with the same directory away, and no server: so the lock is one of
+// the root key, which they only read.
+func backupPostgres(ctx context.Context, cfg Config, w io.Writer) (backup.Manifest, error) {
+	root, err := existingRootKey(cfg.DataDir)
 	if err != nil {
 		return backup.Manifest{}, err
 	}
-	if err := os.Rename(draft, databasePath(dir)); err != nil {
-		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
+	release, err := lock(rootKeyPath(cfg.DataDir))
+	if err != nil {
+		return backup.Manifest{}, err
 	}
-	if _, err := seal.CopyFile(rootKey, rootKeyPath(dir)); err != nil {
-		return backup.Manifest{}, errors.Join(fmt.Errorf("restore: %w", err), os.Remove(databasePath(dir)))
+	defer release()
+	database := store.Config{URL: cfg.DatabaseURL, NeedStandby: cfg.DatabaseStandby}
+	source := backup.Source{
+		Copy: func(ctx context.Context, path string) error { return store.CopyPostgres(ctx, database, path) },
+		Account: func(tx *store.Tx) (string, error) {
+			if err := seal.Opens(ctx, tx, root); err != nil {
+				return "", err
+			}
+			return iam.FirstAccount(tx)
+		},
+		Root:    root,
+		Version: cfg.Version,
+		Scratch: filepath.Join(cfg.DataDir, "backup-postgres.scratch"),
 	}
-	return m, nil
+	return source.Write(ctx, w)
 }
 
 func checkEmpty(dir string) error {
@@ -139,7 +135,7 @@ func VerifyBackup(ctx context.Context, file, rootKey string) (_ backup.Manifest,
 
 // removeScratch removes what a killed backup has left.
 func removeScratch(dir string) error {
-	if err := os.Remove(scratchPath(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(scratchPath(dir)); err != nil {
 		return fmt.Errorf("remove what an interrupted backup left: %w", err)
 	}
 	return nil

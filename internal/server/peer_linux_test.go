@@ -83,7 +83,7 @@ func TestBackupsQueue(t *testing.T) {
 	folder := t.TempDir()
 	for i := range cap(done) {
 		go func() {
-			_, err := server.Backup(t.Context(), s.Config.DataDir, filepath.Join(folder, strconv.Itoa(i)), "")
+			_, err := server.Backup(t.Context(), server.Config{DataDir: s.Config.DataDir, Version: ""}, filepath.Join(folder, strconv.Itoa(i)))
 			done <- err
 		}()
 	}

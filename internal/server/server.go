@@ -184,6 +184,9 @@ func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *se
 		}
 	}
 	keyring, err := seal.OpenKeyring(ctx, s.db, root)
+	if err == nil && cfg.URL != "" {
+		err = s.db.Finished(ctx) // again, now that a copy would see the keyring
+	}
 	if err != nil || s.cfg.DataDir == "" || cfg.URL != "" {
 		return keyring, err
 	}

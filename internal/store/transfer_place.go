@@ -23,7 +23,6 @@ import (
 // schema is not in the way.
 type place struct {
 	conn    session
-	engine  string   // for messages
 	read    []string // begins a transaction that sees one snapshot
 	list    string   // the statement that lists the tables
 	lock    string   // suffix of a locking read
@@ -88,16 +87,16 @@ func sqlitePlace(path, journal, synchronous string) (*place, error) {
 		return nil, err
 	}
 	c := &conn{db: pool}
+	bulk := func() error {
+		return c.query(func(func(...any) error) (bool, error) { return true, nil }, "PRAGMA journal_mode = "+journal)
+	}
 	return &place{
-		conn: c, engine: "SQLite", read: []string{"BEGIN"}, list: sqliteTables,
+		conn: c, read: []string{"BEGIN"}, list: sqliteTables, bulk: bulk,
 		migrate: func(ctx context.Context, version int64) error {
 			if err := c.drop(); err != nil { // the pool has one connection
 				return err
 			}
-			return migrateTo(ctx, pool, goose.DialectSQLite3, version)
-		},
-		bulk: func() error {
-			return c.query(func(func(...any) error) (bool, error) { return true, nil }, "PRAGMA journal_mode = "+journal)
+			return errors.Join(migrateTo(ctx, pool, goose.DialectSQLite3, version), bulk())
 		},
 		close: func() error { return errors.Join(c.drop(), pool.Close()) },
 	}, nil
@@ -118,7 +117,7 @@ func postgresPlace(ctx context.Context, cfg Config) (_ *place, err error) {
 		return nil, errors.Join(translate(err), db.Close(ctx))
 	}
 	return &place{
-		conn: &pgLink{ctx, db}, engine: "PostgreSQL", list: postgresTables, lock: " FOR UPDATE", shared: true,
+		conn: &pgLink{ctx, db}, list: postgresTables, lock: " FOR UPDATE", shared: true,
 		// Between two statements the other database may be at work, and a page of
 		// a cold table may take longer than what a server allows its requests.
 		read: []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

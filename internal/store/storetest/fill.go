@@ -12,11 +12,11 @@ import (
 
 // Fill puts about n rows into every table of a SQLite database that the
 // migrations have made, of values that are easily changed on the way to
-// another engine. What a row refers to is there. Rows that an index does not
-// allow are left out, so a table may get fewer.
+// another engine. They refer to each other and not to rows that were there.
+// Rows that an index does not allow are left out, so a table may get fewer.
 func Fill(t testing.TB, db *store.DB, n int) {
 	t.Helper()
-	f := filler{t: t, db: db, rows: n, filled: map[string]bool{}}
+	f := filler{t: t, db: db, rows: n, before: map[string]int64{}}
 	for _, name := range list[string](f, `SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' AND substr(name, 1, 6) <> 'goose_'`) {
 		f.fill(name)
 	}
@@ -26,7 +26,7 @@ type filler struct {
 	t      testing.TB
 	db     *store.DB
 	rows   int
-	filled map[string]bool
+	before map[string]int64 // the last row of a table, before it was filled
 }
 
 type column struct {
@@ -62,10 +62,10 @@ func list[T any](f filler, query string, args ...any) (all []T) {
 }
 
 func (f filler) fill(table string) {
-	if f.filled[table] {
+	if _, done := f.before[table]; done {
 		return
 	}
-	f.filled[table] = true
+	f.before[table] = list[int64](f, fmt.Sprintf(`SELECT coalesce(max(rowid), 0) FROM %q`, table))[0]
 	columns := list[column](f, `SELECT name, lower(type), "notnull", pk FROM pragma_table_info($1) ORDER BY cid`, table)
 	references := list[reference](f, `SELECT id, "table", "from", "to" FROM pragma_foreign_key_list($1) ORDER BY id, seq`, table)
 	// Values of one column of a parent are in the order of its rows, so that
@@ -73,7 +73,7 @@ func (f filler) fill(table string) {
 	parents := map[string][]any{}
 	for _, r := range references {
 		f.fill(r.table)
-		parents[r.from] = list[any](f, fmt.Sprintf(`SELECT %q FROM %q ORDER BY rowid`, r.to, r.table))
+		parents[r.from] = list[any](f, fmt.Sprintf(`SELECT %q FROM %q WHERE rowid > $1 ORDER BY rowid`, r.to, r.table), f.before[r.table])
 	}
 	statement := fmt.Sprintf(`INSERT INTO %q VALUES %s ON CONFLICT DO NOTHING`, table, store.InList(len(columns)))
 	err := f.db.Update(f.t.Context(), func(tx *store.Tx) error {

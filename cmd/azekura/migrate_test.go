@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"azekura/internal/server/servertest"
+	"azekura/internal/store"
+	"azekura/internal/store/storetest"
+)
+
+// refused runs a verb that has to fail, and returns what it said.
+func refused(t *testing.T, args ...string) string {
+	t.Helper()
+	var said bytes.Buffer
+	cmd := exec.Command("azekura", args...)
+	cmd.Stderr = &said
+	if _, ok := errors.AsType[*exec.ExitError](cmd.Run()); !ok {
+		t.Fatalf("azekura %s did not fail: %s", args, &said)
+	}
+	return said.String()
+}
+
+func wantSaid(t *testing.T, said, want string) {
+	t.Helper()
+	if !regexp.MustCompile(want).MatchString(said) {
+		t.Errorf("it said %q, not %q", said, want)
+	}
+}
+
+// keep stores a secret of each kind, or puts a next version of them.
+func keep(t *testing.T, admin *servertest.Client, value string) {
+	t.Helper()
+	mustDo(t, admin, "CreateSecret", map[string]any{"Name": "text-" + value, "SecretString": value, "Description": "校倉\uffff"})
+	mustDo(t, admin, "CreateSecret", map[string]any{"Name": "binary-" + value, "SecretBinary": []byte(value),
+		"Tags": []map[string]string{{"Key": "k", "Value": ""}}})
+	mustDo(t, admin, "CreateSecret", map[string]any{"Name": "bare-" + value})
+	mustDo(t, admin, "PutSecretValue", map[string]any{"SecretId": "bare-" + value, "SecretString": strings.Repeat(value, 64<<10/len(value))})
+	mustDo(t, admin, "CreateSecret", map[string]any{"Name": "gone-" + value, "SecretString": value})
+	mustDo(t, admin, "DeleteSecret", map[string]any{"SecretId": "gone-" + value})
+}
+
+// kept is that all of it is there.
+func kept(t *testing.T, admin *servertest.Client, value string) {
+	t.Helper()
+	get := func(id string) map[string]any {
+		return mustDo(t, admin, "GetSecretValue", map[string]any{"SecretId": id})
+	}
+	for id, want := range map[string]string{"text-": value, "bare-": strings.Repeat(value, 64<<10/len(value))} {
+		if got := get(id + value)["SecretString"]; got != want {
+			t.Errorf("%s%s holds another value", id, value)
+		}
+	}
+	if got := fmt.Sprint(mustDo(t, admin, "DescribeSecret", map[string]any{"SecretId": "binary-" + value})["Tags"]); got != "[map[Key:k Value:]]" {
+		t.Errorf("tags %s", got)
+	}
+	mustDo(t, admin, "RestoreSecret", map[string]any{"SecretId": "gone-" + value})
+	if got := get("gone-" + value)["SecretString"]; got != value {
+		t.Error("what was deleted and restored holds another value")
+	}
+	mustDo(t, admin, "DeleteSecret", map[string]any{"SecretId": "gone-" + value})
+}
+
+// digestOf is the digest that migrate printed.
+func digestOf(t *testing.T, said string) string {
+	t.Helper()
+	found := regexp.MustCompile(`digest ([0-9a-f]{64})\n`).FindStringSubmatch(said)
+	if found == nil {
+		t.Fatalf("no digest in %q", said)
+	}
+	return found[1]
+}
+
+// From SQLite to PostgreSQL and back, with changes on each, under one root key.
+func TestMigrate(t *testing.T) {
+	h := newHome(t, "postgres")
+	file := home{dir: h.dir}
+	serve := func(h home, fn func(*servertest.Client)) {
+		p := start(t, h.args("--log-level", "warn")...)
+		fn(administrator(t, h.dir))
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serve(file, func(admin *servertest.Client) {
+		keep(t, admin, "first")
+		wantSaid(t, refused(t, h.args("migrate", "--to", "postgres")...), `copy .*azekura.db to the PostgreSQL database: open the source: .*another process uses this database`)
+	})
+	there := azekura(t, h.args("migrate", "--to", "postgres")...)
+	wantSaid(t, there, `compare: \d+ of \d+ rows \(100 %\)`)
+	serve(h, func(admin *servertest.Client) {
+		kept(t, admin, "first")
+		keep(t, admin, "second")
+		wantSaid(t, refused(t, h.args("migrate", "--to", "sqlite")...), `the PostgreSQL database is in use: .* call themselves "azekura"`)
+	})
+	wantSaid(t, refused(t, h.args("migrate", "--to", "sqlite")...), `is not empty: name one that is, nothing was changed \(its table .* has \d+ rows\)`)
+	wantSaid(t, refused(t, h.args("migrate", "--to", "postgres")...), `is not empty: name one that is, nothing was changed`)
+	serve(file, func(admin *servertest.Client) { kept(t, admin, "first") }) // refused, and so as it was
+
+	if err := os.Rename(filepath.Join(h.dir, "azekura.db"), filepath.Join(h.dir, "old.db")); err != nil {
+		t.Fatal(err)
+	}
+	back := azekura(t, h.args("migrate", "--to", "sqlite")...)
+	other := home{filepath.Join(t.TempDir(), "other"), storetest.PostgresURL(t)}
+	if err := errors.Join(os.CopyFS(other.dir, os.DirFS(h.dir)), os.Chmod(other.dir, 0o700), os.Chmod(other.rootKey(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	again := azekura(t, other.args("migrate", "--to", "postgres")...)
+	if digestOf(t, back) != digestOf(t, again) || digestOf(t, back) == digestOf(t, there) {
+		t.Errorf("digests of first, back and again:\n%s\n%s\n%s", there, back, again)
+	}
+	serve(file, func(admin *servertest.Client) {
+		kept(t, admin, "first")
+		kept(t, admin, "second")
+	})
+}
+
+func TestMigrateRefusals(t *testing.T) {
+	h := newHome(t, "postgres")
+	wantSaid(t, refused(t, "migrate", "--data-dir", h.dir), `required flag.*"to"`)
+	wantSaid(t, refused(t, "migrate", "--data-dir", h.dir, "--to", "sqlite"), `--database-url, or the variable AZEKURA_DATABASE_URL, has to name`)
+	wantSaid(t, refused(t, h.args("migrate", "--to", "mysql")...), `--to "mysql": it can be sqlite, .* or postgres`)
+	wantSaid(t, refused(t, h.args("migrate", "--to", "postgres")...), `no such file`)
+	wantSaid(t, refused(t, h.args("migrate", "--to", "postgres", "--undo")...), `there is none, nothing was changed`)
+	if err := os.Mkdir(h.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	wantSaid(t, refused(t, h.args("migrate", "--to", "sqlite")...), `there is no root key in .*copy its root-key here`)
+	wantSaid(t, azekura(t, "migrate", "--help"), `Examples:`)
+
+	// The root key of somebody else.
+	p := start(t, "--data-dir", h.dir)
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	azekura(t, h.args("migrate", "--to", "postgres")...)
+	stranger := filepath.Join(t.TempDir(), "stranger")
+	if err := start(t, "--data-dir", stranger).stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(stranger, "azekura.db")); err != nil {
+		t.Fatal(err)
+	}
+	wantSaid(t, refused(t, "migrate", "--to", "sqlite", "--data-dir", stranger, "--database-url", h.url), `is not the one that sealed this data`)
+	file := filepath.Join(t.TempDir(), "kept.backup")
+	wantSaid(t, refused(t, "backup", file, "--data-dir", stranger, "--database-url", h.url), `is not the one that sealed this data`)
+	if _, err := os.Stat(file); err == nil {
+		t.Error("there is a backup that nobody can restore")
+	}
+}
+
+// unfinished says whether a copy into a database has begun and not ended.
+func unfinished(t *testing.T, cfg store.Config) bool {
+	t.Helper()
+	nowhere := store.Config{Path: filepath.Join(t.TempDir(), "x.db")}
+	_, err := store.Transfer{From: cfg, To: nowhere}.Run(t.Context())
+	return errors.Is(err, store.ErrUnfinished)
+}
+
+// Killed at random moments a migration goes on when it is run again, and no
+// server takes what is there for whole.
+func TestKilledMigration(t *testing.T) {
+	h := newHome(t, "postgres")
+	file := home{dir: h.dir}
+	p := start(t, file.args()...)
+	keep(t, administrator(t, h.dir), "first")
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	database := store.Config{Path: filepath.Join(h.dir, "azekura.db")}
+	db, err := store.Open(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Fill(t, db, 2000)
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`DELETE FROM keyring WHERE number <> 1`) // they open nothing
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	whole := killedAndFinished(t, h, "postgres", store.Config{URL: h.url})
+	if err := os.Rename(database.Path, filepath.Join(h.dir, "old.db")); err != nil {
+		t.Fatal(err)
+	}
+	if back := killedAndFinished(t, h, "sqlite", database); back != whole {
+		t.Errorf("there %s, back %s", whole, back)
+	}
+	start(t, file.args()...)
+	kept(t, administrator(t, h.dir), "first")
+}
+
+// killedAndFinished migrates with kills in between, and returns the digest.
+func killedAndFinished(t *testing.T, h home, to string, destination store.Config) string {
+	t.Helper()
+	args := h.args("migrate", "--to", to)
+	begun, notYet, undone := 0, 0, 0
+	for limit := time.Duration(0); ; limit = limit*5/4 + 20*time.Millisecond {
+		said, killed := killedAfter(t, limit, args...)
+		if !killed {
+			t.Logf("into %s: killed with a copy begun %d times, before %d times, undone %d times", to, begun, notYet, undone)
+			return digestOf(t, said)
+		}
+		if !unfinished(t, destination) {
+			if notYet++; limit == 0 {
+				t.Fatal("there is progress and no mark")
+			}
+			continue
+		}
+		begun++
+		refuses(t, h, to)
+		if rand.N(6) == 0 {
+			azekura(t, append(args, "--undo")...)
+			undone++
+		}
+	}
+}
+
+// killedAfter kills a verb at a random moment, near to limit, or as soon as it
+// says something if that is 0. If it was too late the output is returned.
+func killedAfter(t *testing.T, limit time.Duration, args ...string) (said string, killed bool) {
+	t.Helper()
+	cmd := exec.Command("azekura", args...)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	stderr, err := cmd.StderrPipe()
+	if err := errors.Join(err, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	if limit == 0 {
+		stderr.Read(make([]byte, 1))
+		cmd.Process.Kill()
+	} else {
+		defer time.AfterFunc(limit/2+rand.N(limit), func() { cmd.Process.Kill() }).Stop()
+		lines.ReadFrom(stderr)
+	}
+	err = cmd.Wait()
+	if err != nil && cmd.ProcessState.ExitCode() >= 0 {
+		t.Fatalf("%v: %s", err, &lines)
+	}
+	return out.String(), err != nil
+}
+
+// refuses is that nothing takes an unfinished copy for a database.
+func refuses(t *testing.T, h home, engine string) {
+	t.Helper()
+	if engine == "sqlite" {
+		h.url = ""
+	}
+	const want = `holds an unfinished copy: run the command that began it`
+	wantSaid(t, refused(t, h.args("server", "--listen", "127.0.0.1:0")...), want)
+	wantSaid(t, refused(t, h.args("backup", filepath.Join(t.TempDir(), "x"))...), want)
+}
