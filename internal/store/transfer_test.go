@@ -168,7 +168,7 @@ func TestTransferNoticesChanges(t *testing.T) {
 	_, err := store.Transfer{From: source, To: emptyFile(t), Progress: func(p store.Progress) {
 		if !changed && p.Rows > 0 {
 			changed = true
-			change(t, source, func(db *store.DB) { exec(t, db, `DELETE FROM secret_tags`) })
+			change(t, source, func(db *store.DB) { exec(t, db, `UPDATE keyring SET root = 'x'`) })
 		}
 	}}.Run(t.Context())
 	if !errors.Is(err, store.ErrChanged) {

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+)
+
+// A copy knows every table of every version of the schema, whatever a
+// migration adds: each has a key and columns of types that both engines have,
+// and none comes before what it refers to.
+func TestEverySchemaCanBeCopied(t *testing.T) {
+	newest, err := newestSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version := int64(1); version <= newest; version++ {
+		s, err := schemaAt(t.Context(), version)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for i, child := range s.tables {
+			for _, parent := range child.parents {
+				if !slices.ContainsFunc(s.tables[:i], func(t *table) bool { return t.name == parent }) {
+					t.Errorf("version %d: %s comes before %s", version, child.name, parent)
+				}
+			}
+		}
+	}
+	db := openTest(t) // with a table t beside those of the migrations
+	var there []string
+	err = db.View(t.Context(), func(tx *Tx) (err error) {
+		there, err = Collect(tx, func(s *string) []any { return []any{s} }, sqliteTables)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := schemaAt(t.Context(), newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range there {
+		if known := s.has(name); known == (name == "t" || isGooses(name)) {
+			t.Errorf("table %s: known is %v", name, known)
+		}
+	}
+	if _, err := schemaAt(t.Context(), newest+1); !errors.Is(err, ErrNewer) {
+		t.Errorf("a version to come: %v", err)
+	}
+}
+
+// Tables that could not be copied are errors, not left out.
+func TestTablesThatCannotBeCopied(t *testing.T) {
+	for statement, want := range map[string]string{
+		`CREATE TABLE x (a TEXT NOT NULL PRIMARY KEY, b REAL)`:                               "has the type real",
+		`CREATE TABLE x (a TEXT)`:                                                            "no primary key",
+		`CREATE TABLE x (a BIGINT NOT NULL, b BYTEA, c BOOLEAN, d TEXT, PRIMARY KEY (d, a))`: "",
+	} {
+		db, err := Open(t.Context(), Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(t.Context(), func(tx *Tx) error {
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
+			x, err := describeTable(tx, "x")
+			if err == nil && !slices.Equal(x.key, []int{3, 0}) {
+				t.Errorf("key %v", x.key)
+			}
+			return err
+		})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", statement, err)
+		}
+		db.Close()
+	}
+	circle := &schema{tables: []*table{{name: "a", parents: []string{"b"}}, {name: "b", parents: []string{"a"}}}}
+	if err := circle.sort(); err == nil {
+		t.Error("a circle was sorted")
+	}
+}
+
+// A database of an older version is copied as it is, and brought up to date by
+// whoever opens it.
+func TestTransferOfAnOlderSchema(t *testing.T) {
+	from, to := Config{Path: filepath.Join(t.TempDir(), "old")}, Config{Path: filepath.Join(t.TempDir(), "new")}
+	pool, err := openPool(1, fileSource(from.Path)(settings()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = migrateTo(t.Context(), pool, goose.DialectSQLite3, 3)
+	if err == nil {
+		_, err = pool.Exec(`INSERT INTO iam_accounts VALUES ('1', true, 0)`)
+	}
+	if err := errors.Join(err, pool.Close()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Transfer{From: from, To: to}.Run(t.Context())
+	if err != nil || c.Schema != 3 || c.Rows["iam_accounts"] != 1 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	db, err := Open(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.View(t.Context(), func(tx *Tx) error {
+		_, err := One(tx, func(s *string) []any { return []any{s} }, `SELECT id FROM iam_accounts WHERE is_first`)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
