@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
@@ -135,41 +136,76 @@ func (l listing) scope() ([]string, error) {
 // A source reads the secrets that follow a position in some order.
 type source func(after *position, limit int) ([]secret, error)
 
-// source walks the index of the listing's order; but if the filters ask for
-// names that begin with certain prefixes, and those are few, it reads these
-// and sorts them, or a rare name would be found by walking past all others.
+// source walks the index of the listing's order. If the filters ask for names
+// that begin with certain prefixes it reads these alone, by an index in the
+// order of names, and else sorted by the store; but if they are many it walks
+// all the same: then some are met soon, and sorting would cost more.
 func (l listing) source(tx *store.Tx, c *call.Call, prefixes []string) (source, error) {
 	walk := func(after *position, limit int) ([]secret, error) {
-		return selectPage(tx, c.Principal.Account, c.Region, l.by, after, limit)
+		return selectPage(tx, c.Principal.Account, c.Region, l.by, nil, after, limit)
 	}
 	if prefixes == nil {
 		return walk, nil
 	}
-	var found []secret
-	for _, prefix := range prefixes {
-		// A name is ASCII, so this is after all names that begin so.
-		some, err := selectPrefix(tx, c.Principal.Account, c.Region, prefix, prefix+"\x7f", prefixLimit+1-len(found))
+	spans := spansOf(prefixes)
+	for i, n := 0, 0; i < len(spans) && l.by.column != "name"; i++ {
+		some, err := countNames(tx, c.Principal.Account, c.Region, spans[i], prefixLimit+1-n)
 		if err != nil {
 			return nil, err
 		}
-		if found = append(found, some...); len(found) > prefixLimit {
+		if n += some; n > prefixLimit {
 			return walk, nil
 		}
 	}
-	before := func(a, b secret) int { return l.by.compare(l.by.position(&a), l.by.position(&b)) }
-	slices.SortFunc(found, before)
-	found = slices.CompactFunc(found, func(a, b secret) bool { return a.id == b.id })
 	return func(after *position, limit int) ([]secret, error) {
-		rest := found
-		if after != nil {
-			at := slices.IndexFunc(found, func(s secret) bool { return l.by.compare(l.by.position(&s), *after) > 0 })
-			if at < 0 {
-				return nil, nil
+		var found []secret
+		for _, within := range l.by.ahead(spans, after) {
+			some, err := selectPage(tx, c.Principal.Account, c.Region, l.by, &within, after, limit)
+			if err != nil {
+				return nil, err
 			}
-			rest = found[at:]
+			found = append(found, some...)
 		}
-		return rest[:min(limit, len(rest))], nil
+		slices.SortFunc(found, func(a, b secret) int { return l.by.compare(l.by.position(&a), l.by.position(&b)) })
+		return found[:min(limit, len(found))], nil
 	}, nil
+}
+
+// spansOf are the names that begin with any of some prefixes, as spans that do
+// not overlap.
+func spansOf(prefixes []string) []span {
+	var spans []span
+	last := ""
+	for _, prefix := range slices.Sorted(slices.Values(prefixes)) {
+		if len(spans) > 0 && strings.HasPrefix(prefix, last) {
+			continue
+		}
+		// A name is ASCII, so this is after all names that begin so.
+		spans = append(spans, span{prefix, prefix + "\x7f"})
+		last = prefix
+	}
+	return spans
+}
+
+// ahead cuts off what of spans lies before a position, if the order is that of
+// names: each page would walk there from the span's begin. The position's own
+// name stays within.
+func (o order) ahead(spans []span, after *position) []span {
+	if o.column != "name" || after == nil {
+		return spans
+	}
+	var rest []span
+	for _, s := range spans {
+		if o.descending {
+			s.to = min(s.to, after.Text+"\x01") // PostgreSQL has no \x00, and no name has either
+		} else {
+			s.from = max(s.from, after.Text)
+		}
+		if s.from < s.to {
+			rest = append(rest, s)
+		}
+	}
+	return rest
 }
 
 // collect gathers up to size matching secrets. It returns where the next page

@@ -120,6 +120,44 @@ func TestListFilters(t *testing.T) {
 	}
 }
 
+// Whichever way the secrets of some prefixes are read, it is in the listing's
+// order, in pages of any size, each once.
+func TestListPrefixesInEveryOrder(t *testing.T) {
+	w := newWorld(t)
+	var created []string
+	for _, n := range []int{7, 3, 9, 1, 8, 0, 6, 2, 5, 4} {
+		for _, kind := range []string{"b", "a", "ab"} {
+			created = append(created, fmt.Sprintf("%s/%d", kind, n))
+		}
+	}
+	created = append(created, "a/3x", "a/3/y") // a name may begin with another
+	for _, name := range created {
+		w.add(name)
+	}
+	for _, prefixes := range [][]string{{"a"}, {"a/"}, {"b/", "a"}, {"a/1", "a/", "a/"}, {"b/9", "ab/0", "a/5"}, {"a0"}, {"b/3", "none"}, {""}} {
+		for _, by := range []string{"name", "created-date", "last-changed-date"} {
+			for _, direction := range []string{"asc", "desc"} {
+				want := slices.DeleteFunc(slices.Clone(created), func(name string) bool {
+					return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+				})
+				if by == "name" {
+					slices.Sort(want)
+				}
+				if direction == "desc" {
+					slices.Reverse(want)
+				}
+				for _, max := range []int64{1, 3, 100} {
+					got := w.list(&model.ListSecretsInput{MaxResults: &max, SortBy: &by, SortOrder: &direction,
+						Filters: []model.Filter{{Key: new("name"), Values: prefixes}}}, nil)
+					if !slices.Equal(got, want) {
+						t.Errorf("%q by %s %s, %d a page: %v, want %v", prefixes, by, direction, max, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // A rare match among many secrets is found over several short pages.
 func TestListScansInBoundedSteps(t *testing.T) {
 	w := newWorld(t)

@@ -91,32 +91,41 @@ type order struct {
 	descending bool
 }
 
-// selectPage reads the secrets that follow after, or the first if it is nil.
-func selectPage(tx *store.Tx, account, region string, by order, after *position, limit int) ([]secret, error) {
-	compare, direction := ">", "ASC"
+// A span is the names from one text up to, but without, another, by bytes.
+type span struct{ from, to string }
+
+// selectPage reads the secrets that follow after, or the first if it is nil; of
+// those alone whose names are within a span, unless that is nil.
+func selectPage(tx *store.Tx, account, region string, by order, within *span, after *position, limit int) ([]secret, error) {
+	args := []any{account, region, limit}
+	where, compare, direction, key := "", ">", "ASC", by.column
 	if by.descending {
 		compare, direction = "<", "DESC"
 	}
-	args := []any{account, region, limit}
-	where := ""
-	if after != nil {
-		where = fmt.Sprintf(` AND (%s, id) %s ($4, $5)`, by.column, compare)
-		if by.column == "name" {
-			args = append(args, after.Text, after.ID)
-		} else {
-			args = append(args, after.Number, after.ID)
-		}
+	arg := func(value any) int {
+		args = append(args, value)
+		return len(args)
+	}
+	if within != nil {
+		where = fmt.Sprintf(` AND name >= $%d AND name < $%d`, arg(within.from), arg(within.to))
+	}
+	if within != nil && by.column != "name" {
+		key += " + 0" // so that neither engine walks the order's index past all other names
+	}
+	if after != nil && by.column == "name" {
+		where += fmt.Sprintf(` AND (name, id) %s ($%d, $%d)`, compare, arg(after.Text), arg(after.ID))
+	} else if after != nil {
+		where += fmt.Sprintf(` AND (%s, id) %s ($%d, $%d)`, key, compare, arg(after.Number), arg(after.ID))
 	}
 	return store.Collect(tx, secretRow, fmt.Sprintf(`SELECT %s FROM secrets WHERE account = $1 AND region = $2%s ORDER BY %s %s, id %s LIMIT $3`,
-		secretColumns, where, by.column, direction, direction), args...)
+		secretColumns, where, key, direction, direction), args...)
 }
 
-// selectPrefix reads the secrets whose names begin with prefix. end is the
-// first text after all that begin so, in byte order; LIKE would ignore case on
-// one engine and not on the other.
-func selectPrefix(tx *store.Tx, account, region, prefix, end string, limit int) ([]secret, error) {
-	return store.Collect(tx, secretRow, `SELECT `+secretColumns+` FROM secrets
-		WHERE account = $1 AND region = $2 AND name >= $3 AND name < $4 ORDER BY name LIMIT $5`, account, region, prefix, end, limit)
+// countNames counts the names within a span, up to a limit.
+func countNames(tx *store.Tx, account, region string, within span, limit int) (int, error) {
+	return store.One(tx, func(n *int) []any { return []any{n} }, `SELECT COUNT(*) FROM (
+		SELECT name FROM secrets WHERE account = $1 AND region = $2 AND name >= $3 AND name < $4 LIMIT $5) AS found`,
+		account, region, within.from, within.to, limit)
 }
 
 const versionColumns = `v.version_id, v.kind, v.kms_key, v.created_at, v.accessed_at`
