@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -54,8 +55,10 @@ type Cache[V any] struct {
 	seed   maphash.Seed
 	shards []shard[V]
 
-	checker *checker // nil if entries need no check, or cannot be checked
-	stamp   func(V) Stamp
+	checker  *checker // nil if entries need no check, or cannot be checked
+	stamp    func(V) Stamp
+	maxStale time.Duration
+	began    time.Time // where now counts from
 }
 
 // CacheStats is a moment's view of a Cache.
@@ -71,7 +74,7 @@ type CacheStats struct {
 // the same for a value at all times.
 func NewCache[V any](db *DB, limit int64, size func(V) int64, load func(tx *Tx, key string) (V, error)) *Cache[V] {
 	n := min(maxShards, max(1, limit/minShardBytes))
-	c := &Cache[V]{db: db, size: size, load: load, seed: maphash.MakeSeed(), shards: make([]shard[V], n)}
+	c := &Cache[V]{db: db, size: size, load: load, seed: maphash.MakeSeed(), shards: make([]shard[V], n), began: time.Now()}
 	for i := range c.shards {
 		c.shards[i].init(limit / n)
 	}
@@ -82,28 +85,36 @@ func NewCache[V any](db *DB, limit int64, size func(V) int64, load func(tx *Tx, 
 // error of load is returned as it is and not cached. Get must not be called
 // inside a transaction.
 func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
+	v, _, err := c.get(ctx, key)
+	return v, err
+}
+
+// get is Get; old is the entry whose check failed, if that is the error.
+func (c *Cache[V]) get(ctx context.Context, key string) (v V, old *entry[V], err error) {
 	s := c.shard(key)
 	switch {
 	case c.checker != nil:
-		if v, ok, err := c.checked(ctx, key); ok || err != nil {
-			return v, err
+		if v, ok, old, err := c.checked(ctx, key); ok || err != nil {
+			return v, old, err
 		}
 	case c.db.engine.sole():
 		if v, ok := s.get(key); ok {
-			return v, nil
+			return v, nil, nil
 		}
 	default:
-		return c.read(ctx, key)
+		v, err := c.read(ctx, key)
+		return v, nil, err
 	}
+	began := c.now()
 	l := s.begin(key)
 	var loaded *entry[V]
 	defer func() { s.end(key, l, loaded) }()
-	v, err := c.read(ctx, key)
-	if err != nil {
-		return v, err
+	if v, err = c.read(ctx, key); err != nil {
+		return v, nil, err
 	}
 	loaded = &entry[V]{key: key, value: v, bytes: c.size(v) + int64(len(key)) + entryBytes}
-	return v, nil
+	loaded.checked.Store(began)
+	return v, nil, nil
 }
 
 func (c *Cache[V]) read(ctx context.Context, key string) (v V, err error) {
@@ -176,6 +187,8 @@ type entry[V any] struct {
 	bytes int64
 	at    int         // index in the ring
 	used  atomic.Bool // since the hand last passed
+
+	checked atomic.Int64 // when the last question was asked that found it true, see Cache.now
 }
 
 // A loading stands for the loads of one key that began since its last change.
@@ -208,6 +221,13 @@ func (s *shard[V]) find(key string) *entry[V] {
 		e.used.Store(true)
 	}
 	return e
+}
+
+// has says whether an entry is there still.
+func (s *shard[V]) has(e *entry[V]) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.entries[e.key] == e
 }
 
 // drop removes an entry, unless another has taken its place.

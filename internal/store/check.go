@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Stamp tells the states of a thing apart: its id, never given to another,
@@ -46,6 +48,7 @@ const maxRound = 256
 // more ask the less each costs.
 type checker struct {
 	read func(ids []string) ([]Stamp, error)
+	lost func() context.Context // ends while the database is away, with the error as its cause
 
 	mu      sync.Mutex
 	next    *round // gathers ids; nil if nobody waits for one
@@ -61,11 +64,18 @@ type round struct {
 }
 
 // current says whether s is the state of its thing at an instant between the
-// call and the return.
+// call and the return. While the database is away nobody joins a round, and
+// nobody waits for one.
 func (c *checker) current(ctx context.Context, s Stamp) (bool, error) {
+	lost := c.lost()
+	if lost.Err() != nil {
+		return false, context.Cause(lost)
+	}
 	r := c.join(s.ID)
 	select {
 	case <-r.done:
+	case <-lost.Done():
+		return false, context.Cause(lost)
 	case <-ctx.Done():
 		return false, fmt.Errorf("wait for the database: %w", ctx.Err())
 	}
@@ -151,8 +161,8 @@ func (c *Cache[V]) Checked(stamp func(V) Stamp, read func(tx *Tx, ids []string) 
 	if !shared {
 		return c
 	}
-	c.stamp = stamp
-	c.checker = &checker{read: func(ids []string) (stamps []Stamp, err error) {
+	c.stamp, c.maxStale = stamp, pg.maxStale
+	c.checker = &checker{lost: pg.link.lost, read: func(ids []string) (stamps []Stamp, err error) {
 		err = pg.peek(context.Background(), func(tx *Tx) (err error) {
 			stamps, err = read(tx, ids)
 			return err
@@ -169,20 +179,38 @@ func (c *Cache[V]) engine() engine {
 	return c.db.engine
 }
 
-// checked is the cached value of key if it is still true.
-func (c *Cache[V]) checked(ctx context.Context, key string) (v V, ok bool, err error) {
+// checked is the cached value of key if it is still true. old is what there is
+// if that could not be found out.
+func (c *Cache[V]) checked(ctx context.Context, key string) (v V, ok bool, old *entry[V], err error) {
 	s := c.shard(key)
 	e := s.find(key)
 	if e == nil {
-		return v, false, nil
+		return v, false, nil, nil
 	}
+	asked := c.now()
 	if ok, err = c.checker.current(ctx, c.stamp(e.value)); err != nil {
-		return v, false, err
+		return v, false, e, err
 	}
 	if !ok {
 		s.drop(e)
-		return v, false, nil
+		return v, false, nil, nil
 	}
+	e.checked.Store(asked)
 	s.hits.Add(1)
-	return e.value, true, nil
+	return e.value, true, nil, nil
 }
+
+// GetOrStale is Get, but while the database is away it returns a value that was
+// true at an instant of the last MaxStale of the store's Config, and says that
+// it is stale. A value that this process has tried to change since then, with
+// whatever success, is not returned.
+func (c *Cache[V]) GetOrStale(ctx context.Context, key string) (v V, stale bool, err error) {
+	v, old, err := c.get(ctx, key)
+	if old == nil || !errors.Is(err, ErrUnavailable) || c.now()-old.checked.Load() >= int64(c.maxStale) || !c.shard(key).has(old) {
+		return v, false, err
+	}
+	return old.value, true, nil
+}
+
+// now is a clock that is never set, in nanoseconds.
+func (c *Cache[V]) now() int64 { return int64(time.Since(c.began)) }

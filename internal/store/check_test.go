@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ func TestCheckJoinsOnlyALaterQuery(t *testing.T) {
 			answer chan []Stamp
 		}
 		queries := make(chan query)
-		c := &checker{read: func(ids []string) ([]Stamp, error) {
+		c := &checker{lost: context.Background, read: func(ids []string) ([]Stamp, error) {
 			q := query{slices.Compact(slices.Sorted(slices.Values(ids))), make(chan []Stamp)}
 			queries <- q
 			return <-q.answer, nil
@@ -54,7 +55,7 @@ func TestCheckInParts(t *testing.T) {
 			r.ids[fmt.Sprint(i)] = struct{}{}
 		}
 		sizes := map[int]bool{}
-		c := &checker{read: func(ids []string) (all []Stamp, err error) {
+		c := &checker{lost: context.Background, read: func(ids []string) (all []Stamp, err error) {
 			sizes[len(ids)] = true
 			for _, id := range ids {
 				all = append(all, Stamp{id, 7})
@@ -74,7 +75,7 @@ func TestCheckInParts(t *testing.T) {
 
 func TestCheckPassesErrorsOn(t *testing.T) {
 	broken := errors.New("broken")
-	c := &checker{read: func([]string) ([]Stamp, error) { return nil, broken }}
+	c := &checker{lost: context.Background, read: func([]string) ([]Stamp, error) { return nil, broken }}
 	if ok, err := c.current(t.Context(), Stamp{"a", 0}); ok || !errors.Is(err, broken) {
 		t.Errorf("got %v, %v", ok, err)
 	}

@@ -22,11 +22,22 @@ const (
 	statementTimeout = 3 * time.Second
 
 	connectTimeout = 2 * time.Second // of one host, unless the URL has connect_timeout
+	pingTimeout    = time.Second     // of a connection that was idle, before it is used
 	poolSize       = 16              // unless the URL has pool_max_conns
 
 	// patience bounds the attempts of a transaction whose caller has set no
-	// deadline.
+	// deadline, and each wait for a connection.
 	patience = 5 * time.Second
+)
+
+// How transactions begin. A change does not say READ WRITE: a standby, and a
+// server that was set to read only, would then not answer as such. If this
+// process, or its network, is gone in the middle of one, the server ends it:
+// nobody waits for its locks for longer than that. Both statements are one
+// message.
+const (
+	beginLook   = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	beginChange = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'"
 )
 
 // A pgEngine is a database that several processes share. Each transaction has a
@@ -34,6 +45,8 @@ const (
 // sit in between.
 type pgEngine struct {
 	pool      *pgxpool.Pool
+	link      *link
+	maxStale  time.Duration
 	log       *slog.Logger
 	committed func(Commit)
 	closed    atomic.Bool
@@ -62,7 +75,9 @@ func openPostgres(ctx context.Context, cfg Config) (_ *DB, err error) {
 	if err := migratePostgres(ctx, settings.ConnConfig, cfg.Log); err != nil {
 		return nil, err
 	}
-	return &DB{engine: &pgEngine{pool: pool, log: cfg.Log, committed: cfg.Committed}}, nil
+	p := &pgEngine{pool: pool, maxStale: cfg.MaxStale, log: cfg.Log, committed: cfg.Committed}
+	p.link = newLink(cfg, settings.ConnConfig, pool.Reset)
+	return &DB{engine: p}, nil
 }
 
 // poolSettings reads the URL; what it leaves open is chosen here. Its errors
@@ -79,6 +94,7 @@ func poolSettings(cfg Config) (*pgxpool.Config, error) {
 	if !given.Has("pool_max_conns") {
 		settings.MaxConns = poolSize
 	}
+	settings.PingTimeout = pingTimeout
 	c := settings.ConnConfig
 	if !given.Has("connect_timeout") {
 		c.ConnectTimeout = connectTimeout
@@ -105,6 +121,7 @@ func (p *pgEngine) copyTo(context.Context, string) error {
 
 func (p *pgEngine) close() error {
 	p.closed.Store(true)
+	p.link.end()
 	p.pool.Close()
 	return nil
 }
@@ -121,6 +138,7 @@ func (p *pgEngine) update(ctx context.Context, fn func(*Tx) error) error {
 type attempt struct {
 	err     error // for the caller; nil is success
 	verdict verdict
+	lost    bool // the database gave no answer
 }
 
 // A verdict says whether a transaction may run again.
@@ -135,7 +153,7 @@ const (
 )
 
 // repeat runs a transaction until it has a final result, its caller's deadline
-// is near, or patience is over.
+// is near, patience is over, or the database is away.
 func (p *pgEngine) repeat(ctx context.Context, run func() attempt) error {
 	limit := time.Now().Add(patience)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -145,7 +163,14 @@ func (p *pgEngine) repeat(ctx context.Context, run func() attempt) error {
 		if p.closed.Load() {
 			return ErrClosed
 		}
+		lost := p.link.lost()
+		if lost.Err() != nil {
+			return context.Cause(lost)
+		}
 		a := run()
+		if a.lost {
+			p.link.doubt(a.err)
+		}
 		switch a.verdict {
 		case final:
 			return a.err
@@ -168,6 +193,8 @@ func (p *pgEngine) repeat(ctx context.Context, run func() attempt) error {
 		select {
 		case <-ctx.Done():
 			return a.err
+		case <-lost.Done():
+			return context.Cause(lost)
 		case <-time.After(pause):
 		}
 	}
@@ -175,14 +202,14 @@ func (p *pgEngine) repeat(ctx context.Context, run func() attempt) error {
 
 // look runs fn in a transaction that reads one snapshot.
 func (p *pgEngine) look(ctx context.Context, fn func(*Tx) error) attempt {
-	s, a := p.begin(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	s, a := p.begin(ctx, beginLook)
 	if s == nil {
 		return a
 	}
 	defer s.end()
 	tx := &Tx{conn: s}
 	if err := tx.run(fn, p.log); err != nil {
-		return failure(tx, err, s)
+		return failed(tx, err, s)
 	}
 	return attempt{}
 }
@@ -191,14 +218,14 @@ func (p *pgEngine) look(ctx context.Context, fn func(*Tx) error) attempt {
 // but its answer says what became of the transaction; a lost answer is never
 // taken for a failure that may be repeated.
 func (p *pgEngine) change(ctx context.Context, fn func(*Tx) error) attempt {
-	s, a := p.begin(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	s, a := p.begin(ctx, beginChange)
 	if s == nil {
 		return a
 	}
 	defer s.end()
 	tx := &Tx{conn: s, lock: " FOR UPDATE"}
 	if err := tx.run(fn, p.log); err != nil {
-		a := failure(tx, err, s)
+		a := failed(tx, err, s)
 		if isState(tx.failed, readOnlyTransaction) {
 			a.verdict = demoted
 		}
@@ -224,8 +251,6 @@ func (p *pgEngine) change(ctx context.Context, fn func(*Tx) error) attempt {
 // peek runs a function that makes one statement, which is a transaction of its
 // own: BEGIN and ROLLBACK would each be a way to the server and back.
 func (p *pgEngine) peek(ctx context.Context, fn func(*Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	return p.repeat(ctx, func() attempt {
 		s, a := p.acquire(ctx)
 		if s == nil {
@@ -234,7 +259,7 @@ func (p *pgEngine) peek(ctx context.Context, fn func(*Tx) error) error {
 		defer s.end()
 		tx := &Tx{conn: s, lone: true}
 		if err := tx.run(fn, p.log); err != nil {
-			return failure(tx, err, s)
+			return failed(tx, err, s)
 		}
 		return attempt{}
 	})
@@ -248,31 +273,44 @@ func (p *pgEngine) begin(ctx context.Context, statement string) (*pgSession, att
 		return nil, a
 	}
 	if _, err := s.exec(statement); err != nil {
-		a := attempt{fmt.Errorf("begin: %w", translate(err)), verdictOf(err, s.conn.IsClosed())}
+		a := s.failure(fmt.Errorf("begin: %w", translate(err)), err)
 		s.end()
 		return nil, a
 	}
 	return s, attempt{}
 }
 
+// acquire takes a connection of the pool. The wait for one ends when the
+// database is away, and after patience when so many wait that none is free.
 func (p *pgEngine) acquire(ctx context.Context) (*pgSession, attempt) {
-	c, err := p.pool.Acquire(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, attempt{err: fmt.Errorf("wait for a connection, nothing was changed: %w", ctx.Err())}
-		}
-		return nil, attempt{fmt.Errorf("connect: %w", translate(err)), again}
+	lost := p.link.lost()
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	defer context.AfterFunc(lost, cancel)()
+	alarm := time.AfterFunc(suspicion, p.link.suspect)
+	defer alarm.Stop()
+	c, err := p.pool.Acquire(waiting)
+	switch {
+	case err == nil:
+		return &pgSession{pooled: c, conn: c.Conn(), link: p.link}, attempt{}
+	case ctx.Err() != nil:
+		return nil, attempt{err: fmt.Errorf("wait for a connection, nothing was changed: %w", ctx.Err())}
+	case lost.Err() != nil:
+		return nil, attempt{err: context.Cause(lost), lost: true}
+	case waiting.Err() != nil:
+		err = fmt.Errorf("%w: no connection was free within %s: allow more by pool_max_conns in the database's URL", ErrUnavailable, patience)
+		return nil, attempt{err: err, lost: true}
 	}
-	return &pgSession{pooled: c, conn: c.Conn()}, attempt{}
+	return nil, attempt{fmt.Errorf("connect: %w", translate(err)), again, true}
 }
 
-// failure is the end of a function that returned an error, or of which a
+// failed is the end of a function that returned an error, or of which a
 // statement failed.
-func failure(tx *Tx, err error, s *pgSession) attempt {
+func failed(tx *Tx, err error, s *pgSession) attempt {
 	if tx.failed == nil {
 		return attempt{err: err}
 	}
-	return attempt{err, verdictOf(tx.failed, s.conn.IsClosed())}
+	return s.failure(err, tx.failed)
 }
 
 // A pgSession is a transaction on a connection of the pool. No statement runs
@@ -280,18 +318,33 @@ func failure(tx *Tx, err error, s *pgSession) attempt {
 type pgSession struct {
 	pooled *pgxpool.Conn
 	conn   *pgx.Conn
+	link   *link
+}
+
+// limit is the context of a statement, and what ends it. One that takes long
+// makes the link look whether the server is there.
+func (s *pgSession) limit() (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
+	alarm := time.AfterFunc(suspicion, s.link.suspect)
+	return ctx, func() {
+		alarm.Stop()
+		cancel()
+	}
 }
 
 func (s *pgSession) exec(query string, args ...any) (rowsAffected int64, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
-	defer cancel()
+	ctx, end := s.limit()
+	defer end()
 	tag, err := s.conn.Exec(ctx, query, args...)
+	if err == nil {
+		s.link.fine()
+	}
 	return tag.RowsAffected(), err
 }
 
 func (s *pgSession) query(each func(scan func(...any) error) (bool, error), query string, args ...any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
-	defer cancel()
+	ctx, end := s.limit()
+	defer end()
 	rows, err := s.conn.Query(ctx, query, args...)
 	if err != nil {
 		return err
@@ -303,12 +356,15 @@ func (s *pgSession) query(each func(scan func(...any) error) (bool, error), quer
 		}
 	}
 	rows.Close()
-	return rows.Err()
+	if err = rows.Err(); err == nil {
+		s.link.fine()
+	}
+	return err
 }
 
 func (s *pgSession) commit() attempt {
-	ctx, cancel := context.WithTimeout(context.Background(), statementTimeout)
-	defer cancel()
+	ctx, end := s.limit()
+	defer end()
 	tag, err := s.conn.Exec(ctx, "COMMIT")
 	if err == nil && tag.String() != "COMMIT" {
 		err = errors.New("the database rolled back instead")
@@ -318,6 +374,16 @@ func (s *pgSession) commit() attempt {
 		return commitFailure(err)
 	}
 	return attempt{}
+}
+
+// failure is the attempt that ended with err, because a statement before COMMIT
+// failed with cause.
+func (s *pgSession) failure(err, cause error) attempt {
+	broken := s.conn.IsClosed()
+	if broken && !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return attempt{err, verdictOf(cause, broken), broken}
 }
 
 // end gives the connection back, without a transaction. It runs also when the

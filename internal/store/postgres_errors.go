@@ -56,14 +56,14 @@ func verdictOf(err error, broken bool) verdict {
 // transaction failed proves that it did: a server that goes down may do so
 // after it has written the commit.
 func commitFailure(err error) attempt {
-	failed := fmt.Errorf("commit: %w", translate(err))
 	switch state := stateOf(err); {
 	case state == serializationFailure, state == deadlockDetected:
-		return attempt{failed, again}
+		return attempt{err: fmt.Errorf("commit: %w", translate(err)), verdict: again}
 	case state == diskFull, strings.HasPrefix(state, "23"): // deferred constraints
-		return attempt{err: failed}
+		return attempt{err: fmt.Errorf("commit: %w", translate(err))}
 	}
-	return attempt{err: fmt.Errorf("%w: %w", ErrUnknown, failed)}
+	// Untranslated: ErrUnavailable would say that nothing was changed.
+	return attempt{err: fmt.Errorf("%w: commit: %w", ErrUnknown, err), lost: true}
 }
 
 // pgMeaning is the sentinel that an error of PostgreSQL stands for, nil if

@@ -62,6 +62,15 @@ func openNode(t *testing.T, databaseURL string) *store.DB {
 	return db
 }
 
+func databaseOf(t *testing.T, databaseURL string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Database
+}
+
 func newProxy(t *testing.T, databaseURL string) *pgproxy.Proxy {
 	t.Helper()
 	p, err := pgproxy.New(databaseURL)
@@ -212,39 +221,5 @@ func TestDeadlockRunsAgain(t *testing.T) {
 	done.Wait()
 	if got := column[int64](t, db, `SELECT n FROM t ORDER BY id`); got[0] != 2 || got[1] != 2 {
 		t.Errorf("counted %v, want 2 and 2", got)
-	}
-}
-
-// A connection that breaks before COMMIT has changed nothing, so the function
-// runs again on another; one that breaks during COMMIT leaves the outcome open.
-func TestBrokenConnections(t *testing.T) {
-	for name, tt := range map[string]struct {
-		cutBefore string // the statement at which the connection breaks, unsent
-		want      error
-		runs      int
-	}{
-		"statement": {"INSERT", nil, 2},
-		"begin":     {"BEGIN ISOLATION LEVEL READ COMMITTED", nil, 1},
-		"commit":    {"COMMIT", store.ErrUnknown, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			at := storetest.PostgresURL(t)
-			exec(t, openNode(t, at), `CREATE TABLE t (id TEXT PRIMARY KEY)`)
-			proxy := newProxy(t, at)
-			db := openNode(t, pgproxy.URL(proxy))
-			cut := proxy.Before(tt.cutBefore, pgproxy.Cut)
-			runs := 0
-			err := db.Update(t.Context(), func(tx *store.Tx) error {
-				runs++
-				_, err := tx.Exec(`INSERT INTO t VALUES ('a')`)
-				return err
-			})
-			if !errors.Is(err, tt.want) || runs != tt.runs {
-				t.Errorf("%d runs, %v; want %d, %v", runs, err, tt.runs, tt.want)
-			}
-			if !cut.HasSprung() {
-				t.Error("no connection was cut")
-			}
-		})
 	}
 }

@@ -186,13 +186,12 @@ func (c *conn) carry(r *bufio.Reader, to io.Writer, look func(kind byte, body []
 // spring does to the connection what the trap is for. Of one that hangs the
 // other direction may go on; nobody has anything to say there.
 func (c *conn) spring(t *Trap) {
-	if t.fault == Cut {
-		c.cut()
-	}
 	close(t.sprung)
 	if t.fault == Hang {
 		<-c.done
+		return
 	}
+	c.cut()
 }
 
 // wait holds a message back for as long as the proxy is slow or stalled.

@@ -45,7 +45,7 @@ func (p *Proxy) set(t *Trap) *Trap {
 	return t
 }
 
-// Sprung is closed when the fault has been made.
+// Sprung is closed when the fault is made, before the client can notice.
 func (t *Trap) Sprung() <-chan struct{} { return t.sprung }
 
 // HasSprung says whether the fault has been made.
