@@ -34,6 +34,7 @@ func (c *config) settings() *pflag.FlagSet {
 	f.StringVar(&c.DataDir, "data-dir", d.DataDir, "where everything is kept; made at the first start")
 	f.StringVar(&c.DatabaseURL, "database-url", d.DatabaseURL, "PostgreSQL database for the data, postgres://...; empty keeps it in data-dir")
 	f.BoolVar(&c.DatabaseStandby, "database-standby", d.DatabaseStandby, "refuse a PostgreSQL primary that has lost its synchronous standbys")
+	f.DurationVar(&c.MaxStale, "max-stale", d.MaxStale, "how long reads are served from memory while PostgreSQL is away; 0 is not at all")
 	f.StringVar(&c.Listen, "listen", d.Listen, "address and port; port 0 takes a free one")
 	f.StringVar(&c.EndpointURL, "endpoint-url", d.EndpointURL, "the URL clients reach this server at, if it is not the listen address")
 	f.StringVar(&c.AccountID, "account-id", d.AccountID, "12-digit id of the first account, fixed by the first start")

@@ -41,6 +41,10 @@ type Call struct {
 	// Filled while the call is served; read by the log and the audit trail.
 	Resource string // ARN, or what the caller named if it does not exist
 	Decision policy.Decision
+
+	// Stale says that the database was away, and that the caller, the secret or
+	// the key is as it was a while ago, at most max-stale.
+	Stale bool
 }
 
 // A Target is what a call acts on, as policies see it.
@@ -86,7 +90,7 @@ func (c *Call) As(op string, in any) *Call {
 // LogValue is the call as one group of log attributes. It holds names and
 // outcomes only: inputs and outputs never reach it.
 func (c *Call) LogValue() slog.Value {
-	return slog.GroupValue(
+	attrs := []slog.Attr{
 		slog.String("id", c.ID),
 		slog.String("service", c.Service),
 		slog.String("operation", c.Op),
@@ -95,5 +99,9 @@ func (c *Call) LogValue() slog.Value {
 		slog.String("access_key", c.AccessKeyID),
 		slog.String("source", c.SourceIP.String()),
 		slog.String("resource", c.Resource),
-	)
+	}
+	if c.Stale {
+		attrs = append(attrs, slog.Bool("stale", true))
+	}
+	return slog.GroupValue(attrs...)
 }

@@ -76,14 +76,24 @@ func (c *Credential) size() int64 {
 // Credential finds an access key by its id; the error is store.ErrNotFound if
 // there is none. Whether it is active is for the caller to look at.
 func (s *Service) Credential(ctx context.Context, accessKeyID string) (*Credential, error) {
+	c, stale, err := s.CredentialOrStale(ctx, accessKeyID)
+	if stale {
+		return nil, fmt.Errorf("find an access key: %w", store.ErrUnavailable)
+	}
+	return c, err
+}
+
+// CredentialOrStale is Credential, but while the database is away the access
+// key may be as it was a while ago, see store.Cache.GetOrStale.
+func (s *Service) CredentialOrStale(ctx context.Context, accessKeyID string) (c *Credential, stale bool, err error) {
 	if !isAccessKeyID(accessKeyID) {
-		return nil, fmt.Errorf("find an access key: %w", store.ErrNotFound)
+		return nil, false, fmt.Errorf("find an access key: %w", store.ErrNotFound)
 	}
-	c, err := s.credentials.Get(ctx, accessKeyID)
+	c, stale, err = s.credentials.GetOrStale(ctx, accessKeyID)
 	if err != nil {
-		return nil, fmt.Errorf("find an access key: %w", err)
+		return nil, false, fmt.Errorf("find an access key: %w", err)
 	}
-	return c, nil
+	return c, stale, nil
 }
 
 // isAccessKeyID says whether an access key could have that id: IAM's pattern

@@ -84,13 +84,15 @@ func (s *Service) API() call.Service {
 }
 
 // authorized finds the secret that a SecretId names, for a call that reads it,
-// and says whether the call may. The secret is shared, see type secret.
+// and says whether the call may. The secret is shared, see type secret. While
+// the database is away it may be as it was a while ago; the call is marked then.
 func (s *Service) authorized(ctx context.Context, c *call.Call, secretID string) (*secret, error) {
 	id, err := parseID(c, secretID)
 	if err != nil {
 		return nil, err
 	}
-	sec, err := s.cache.Get(ctx, cacheKey(id.account, id.region, id.name))
+	sec, stale, err := s.cache.GetOrStale(ctx, cacheKey(id.account, id.region, id.name))
+	c.Stale = c.Stale || stale
 	return permitted(c, id, sec, err)
 }
 

@@ -232,6 +232,9 @@ func versionByID(tx *store.Tx, sec *secret, id string) (*version, error) {
 // with a full disk, applications must still get their passwords, and get them
 // quickly, so for a while after a failure nothing is noted.
 func (s *Service) touch(ctx context.Context, c *call.Call, sec *secret, v *version) {
+	if c.Stale {
+		return // there is no database to note it in
+	}
 	now := api.At(c.Time)
 	today := now.Day()
 	if sec.accessed >= today && v.accessed >= today || int64(now) < s.noteAgain.Load() {
@@ -289,7 +292,9 @@ func (s *Service) batch(ctx context.Context, c *call.Call, ids []string) (*model
 	out := &model.BatchGetSecretValueOutput{SecretValues: []model.SecretValueEntry{}, Errors: []model.APIErrorType{}}
 	for _, id := range ids {
 		in := &model.GetSecretValueInput{SecretId: &id}
-		got, err := s.GetSecretValue(ctx, c.As("GetSecretValue", in), in)
+		one := c.As("GetSecretValue", in)
+		got, err := s.GetSecretValue(ctx, one, in)
+		c.Stale = c.Stale || one.Stale
 		if err != nil {
 			e, ok := errors.AsType[*api.Error](err)
 			if !ok {

@@ -26,6 +26,9 @@ func (c *Config) check() error {
 	if c.DatabaseURL != "" && c.DataDir == "" {
 		return errors.New("database-url: it needs a data-dir too, for the root key; without one nothing is kept")
 	}
+	if c.MaxStale < 0 {
+		return fmt.Errorf("max-stale %s: it takes 0, which is off, or more", c.MaxStale)
+	}
 	if c.EndpointURL != "" {
 		if err := checkEndpoint(c.EndpointURL); err != nil {
 			return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -40,7 +41,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	if err != nil {
-		s.cfg.Log.Error("not ready: read the store", "error", err)
+		// Of a database that is away the store has told once.
+		if !errors.Is(err, store.ErrUnavailable) {
+			s.cfg.Log.Error("not ready: read the store", "error", err)
+		}
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
 	}

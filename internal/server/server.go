@@ -42,6 +42,11 @@ type Config struct {
 	// standbys, see store.Config.
 	DatabaseStandby bool
 
+	// MaxStale is how long after its last check a secret may be read, with the
+	// keys and credentials that it takes, while the database is away; 0 is not
+	// at all.
+	MaxStale time.Duration
+
 	// Listen is host:port. Plain HTTP is refused on addresses that are not
 	// loopback unless InsecureHTTP says that something in front does TLS.
 	Listen       string
@@ -86,6 +91,7 @@ func Defaults() Config {
 		Listen:            "127.0.0.1:4584",
 		AccountID:         "111111111111",
 		Regions:           []string{"us-east-1", "us-west-2", "ap-northeast-1"},
+		MaxStale:          30 * time.Second,
 		ShutdownGrace:     15 * time.Second,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -157,7 +163,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 // store in memory under a root key that nobody will ever have again.
 func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *seal.Keyring, err error) {
 	cfg := store.Config{
-		URL: s.cfg.DatabaseURL, NeedStandby: s.cfg.DatabaseStandby,
+		URL: s.cfg.DatabaseURL, NeedStandby: s.cfg.DatabaseStandby, MaxStale: s.cfg.MaxStale,
 		Log: s.cfg.Log, Committed: figures.Committed,
 	}
 	if cfg.URL == "" {

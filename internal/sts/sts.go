@@ -34,8 +34,8 @@ func New(cfg Config) *Service { return &Service{iam: cfg.IAM, regions: cfg.Regio
 // Authenticate finds out who made a request for a service, in two stages. What
 // can be refused without the body is refused at once, so that strangers cannot
 // make the server read one. The function it returns takes the body's hash,
-// checks the signature, and makes the call, with Region, Principal, Policies
-// and AccessKeyID. It may be called once, while r is still as it was received.
+// checks the signature, and makes the call, with Region, Principal, Policies,
+// AccessKeyID and Stale. It may be called once, while r is still as it was received.
 //
 // Refusals are of type *sigv4.Error; any other error is the server's own. An
 // unknown access key and a wrong signature are told apart, as AWS does: access
@@ -51,7 +51,7 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 	if err := claim.CheckTime(now); err != nil {
 		return nil, err
 	}
-	credential, err := s.credential(r.Context(), claim)
+	credential, stale, err := s.credential(r.Context(), claim)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,7 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 			Principal:   credential.Principal,
 			Policies:    credential.Policies,
 			AccessKeyID: credential.AccessKeyID,
+			Stale:       stale,
 		}, nil
 	}, nil
 }
@@ -75,18 +76,18 @@ const temporaryPrefix = "ASIA"
 // credential finds the long-term access key that a claim names. A token, or the
 // id of a session's access key, belongs to a session, and none are issued: the
 // token is not let pass unread.
-func (s *Service) credential(ctx context.Context, claim *sigv4.Claim) (*iam.Credential, error) {
+func (s *Service) credential(ctx context.Context, claim *sigv4.Claim) (c *iam.Credential, stale bool, err error) {
 	if claim.Token != "" || strings.HasPrefix(claim.AccessKeyID, temporaryPrefix) {
-		return nil, sigv4.Refuse(sigv4.UnknownKey)
+		return nil, false, sigv4.Refuse(sigv4.UnknownKey)
 	}
-	c, err := s.iam.Credential(ctx, claim.AccessKeyID)
+	c, stale, err = s.iam.CredentialOrStale(ctx, claim.AccessKeyID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, sigv4.Refuse(sigv4.UnknownKey)
+		return nil, false, sigv4.Refuse(sigv4.UnknownKey)
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case !c.Active:
-		return nil, sigv4.Refuse(sigv4.UnknownKey)
+		return nil, false, sigv4.Refuse(sigv4.UnknownKey)
 	}
-	return c, nil
+	return c, stale, nil
 }
