@@ -4,16 +4,43 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 )
 
-// overlapCommits lets requests run while a commit waits in fsync, also on a
-// machine with one processor. With a single slot in Go's scheduler the writer
-// and those it serves keep it to themselves: under a load of 64 connections
-// others were seen to wait for seconds, with it for 40 ms.
-func overlapCommits() {
-	if runtime.GOMAXPROCS(0) < 2 {
+// An overlap lets requests run while a commit waits in fsync, also on a machine
+// with one processor. With a single slot in Go's scheduler the writer and those
+// it serves keep it to themselves: under a load of 64 connections others were
+// seen to wait for seconds, with a second slot for 40 ms. But on one processor
+// two slots cost reads a tenth of their speed, in threads that wake each other,
+// so the second is there only while changes are made.
+type overlap struct {
+	commits atomic.Int64
+	open    atomic.Bool
+}
+
+// overlapQuiet is how long after the last change the second slot goes.
+const overlapQuiet = time.Second
+
+// committed is told of each commit.
+func (o *overlap) committed() {
+	o.commits.Add(1)
+	if o.open.CompareAndSwap(false, true) {
 		runtime.GOMAXPROCS(2)
+		o.closeLater()
 	}
+}
+
+func (o *overlap) closeLater() {
+	seen := o.commits.Load()
+	time.AfterFunc(overlapQuiet, func() {
+		if o.commits.Load() != seen {
+			o.closeLater()
+			return
+		}
+		runtime.GOMAXPROCS(1)
+		o.open.Store(false)
+	})
 }
 
 const (

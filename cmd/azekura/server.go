@@ -58,7 +58,6 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer flush()
-	overlapCommits()
 	defer runtime.KeepAlive(calmCollector())
 	if cfg.dev {
 		cfg.DataDir = ""
@@ -75,6 +74,9 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) (err erro
 	})
 
 	cfg.Log, cfg.Version = log, thisBuild().Version
+	if runtime.GOMAXPROCS(0) == 1 {
+		cfg.Committed = new(overlap).committed
+	}
 	srv, err := server.New(ctx, cfg.Config)
 	if err != nil {
 		return err
