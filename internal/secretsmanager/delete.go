@@ -59,6 +59,10 @@ func (s *Service) deleteNow(ctx context.Context, c *call.Call, secretID string) 
 		if err != nil {
 			return nil, err
 		}
+		// It may be gone because this is a repeat of a call that got no answer.
+		if err := s.db.Settle(ctx); err != nil {
+			return nil, err
+		}
 		madeUp := arnOf(c.Principal.Account, c.Region, id.name, newSuffix())
 		return &model.DeleteSecretOutput{ARN: &madeUp, Name: &secretID, DeletionDate: &now}, nil
 	}

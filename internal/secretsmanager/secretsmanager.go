@@ -173,21 +173,52 @@ func everything(c *call.Call) call.Target {
 	return call.Target{ARN: "*", Keys: requestKeys(c, nil)}
 }
 
+// purgeLease is for how long a node that has begun to purge, and is then not
+// heard of, keeps the others from it.
+const purgeLease = 30 * time.Second
+
 // Purge deletes for good the secrets whose recovery window is over, and says
-// how many. It may run at any time and on several nodes: whoever comes second
-// finds nothing.
-func (s *Service) Purge(ctx context.Context, now time.Time) (int, error) {
+// how many. It may run at any time and on several nodes: one of them purges,
+// for the others there is nothing to do. A node that loses its lease meanwhile
+// stops with store.ErrHeld.
+func (s *Service) Purge(ctx context.Context, now time.Time) (purged int, err error) {
+	at := api.At(now)
+	if due, err := s.anyDue(ctx, at); err != nil || !due {
+		return 0, err
+	}
+	lease, err := s.db.Acquire(ctx, "purge secrets", purgeLease)
+	if errors.Is(err, store.ErrHeld) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
 	const batch = 100
-	for purged := 0; ; {
-		n, err := s.purgeSome(ctx, api.At(now), batch)
-		if purged += n; err != nil || n < batch {
+	for {
+		n, err := s.purgeSome(ctx, lease, at, batch)
+		if purged += n; err != nil {
 			return purged, err
+		}
+		if n < batch {
+			return purged, s.db.Release(ctx, lease)
 		}
 	}
 }
 
-func (s *Service) purgeSome(ctx context.Context, now api.Timestamp, limit int) (n int, err error) {
+func (s *Service) anyDue(ctx context.Context, now api.Timestamp) (due bool, err error) {
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		some, err := selectDue(tx, now, 1)
+		due = len(some) > 0
+		return err
+	})
+	return due, err
+}
+
+func (s *Service) purgeSome(ctx context.Context, lease store.Lease, now api.Timestamp, limit int) (n int, err error) {
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Fence(lease); err != nil {
+			return err
+		}
 		due, err := selectDue(tx, now, limit)
 		if err != nil {
 			return err

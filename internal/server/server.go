@@ -80,10 +80,6 @@ type Config struct {
 
 	CacheBytes int64 // for encrypted rows and key material together
 
-	// Committed, if set, is called at each commit of the store, which waits for
-	// it. It may be called concurrently.
-	Committed func()
-
 	Log *slog.Logger
 }
 
@@ -168,13 +164,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *seal.Keyring, err error) {
 	cfg := store.Config{
 		URL: s.cfg.DatabaseURL, NeedStandby: s.cfg.DatabaseStandby, MaxStale: s.cfg.MaxStale,
-		Log: s.cfg.Log,
-		Committed: func(c store.Commit) {
-			figures.Committed(c)
-			if s.cfg.Committed != nil {
-				s.cfg.Committed()
-			}
-		},
+		Log: s.cfg.Log, Committed: figures.Committed,
 	}
 	if cfg.URL == "" {
 		cfg.Path = databasePath(s.cfg.DataDir)
@@ -328,6 +318,7 @@ func (s *Server) purge(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		switch n, err := s.secrets.Purge(ctx, time.Now()); {
+		case errors.Is(err, store.ErrUnavailable): // the store has told
 		case err != nil && ctx.Err() == nil:
 			s.cfg.Log.Error("purge secrets", "error", err)
 		case n > 0:

@@ -69,6 +69,8 @@ func (c *conn) exec(query string, args ...any) (rowsAffected int64, err error) {
 	return result.RowsAffected()
 }
 
+func (c *conn) now() string { return `CAST(unixepoch('subsec') * 1000 AS INTEGER)` }
+
 func (c *conn) query(each func(scan func(...any) error) (bool, error), query string, args ...any) (err error) {
 	s, err := c.prepare(query)
 	if err != nil {

@@ -20,6 +20,9 @@ var (
 	ErrClosed   = errors.New("the database is closed")
 	ErrUnknown  = errors.New("the outcome of the commit is unknown")
 
+	// ErrHeld says that somebody else has a lease.
+	ErrHeld = errors.New("somebody else holds it")
+
 	// ErrUnavailable says that nothing was changed.
 	ErrUnavailable = errors.New("the database server cannot be reached or is not ready")
 )

@@ -77,7 +77,7 @@ func openPostgres(ctx context.Context, cfg Config) (_ *DB, err error) {
 	}
 	p := &pgEngine{pool: pool, maxStale: cfg.MaxStale, log: cfg.Log, committed: cfg.Committed}
 	p.link = newLink(cfg, settings.ConnConfig, pool.Reset)
-	return &DB{engine: p}, nil
+	return &DB{engine: p, holder: thisProcess()}, nil
 }
 
 // poolSettings reads the URL; what it leaves open is chosen here. Its errors
@@ -361,6 +361,11 @@ func (s *pgSession) query(each func(scan func(...any) error) (bool, error), quer
 	}
 	return err
 }
+
+// pgNow is session.now.
+const pgNow = `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`
+
+func (s *pgSession) now() string { return pgNow }
 
 func (s *pgSession) commit() attempt {
 	ctx, end := s.limit()

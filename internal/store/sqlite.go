@@ -266,7 +266,7 @@ func assemble(ctx context.Context, write, read *sql.DB, size int, l layout) (*DB
 	if l.journal == "wal" {
 		wal = &checkpointer{log: l.log, readers: present}
 	}
-	return &DB{engine: &sqliteEngine{
+	return &DB{holder: thisProcess(), engine: &sqliteEngine{
 		writer: newWriter(writing, wal, l),
 		reads:  newReadPool(conns, present, l),
 		copies: &copier{source: l.source, gate: l.readGate, readers: present},

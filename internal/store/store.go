@@ -56,6 +56,7 @@ type Commit struct {
 // A DB is an open database. It may be used concurrently.
 type DB struct {
 	engine engine
+	holder string // of leases
 
 	closing  sync.Once
 	closeErr error

@@ -140,6 +140,8 @@ type pgLink struct {
 	conn *pgx.Conn
 }
 
+func (l *pgLink) now() string { return pgNow }
+
 func (l *pgLink) exec(query string, args ...any) (int64, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, linkTimeout)
 	defer cancel()

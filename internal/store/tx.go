@@ -30,6 +30,9 @@ type session interface {
 	exec(query string, args ...any) (rowsAffected int64, err error)
 	// query calls each for the rows of the result until it returns false.
 	query(each func(scan func(...any) error) (bool, error), query string, args ...any) error
+	// now is an expression for the engine's clock, in milliseconds since 1970.
+	// It goes on while a transaction lasts.
+	now() string
 }
 
 // A hook is work that brackets the commit of the transaction it is added to:
@@ -56,6 +59,15 @@ func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 // ForUpdate is the suffix of a SELECT that locks the rows it returns until the
 // transaction ends. SQLite has one writer at a time and needs none.
 func (tx *Tx) ForUpdate() string { return tx.lock }
+
+// now is the SQL of the database's own clock, in milliseconds since 1970. What
+// several nodes compare is read from it, because their clocks may differ.
+func (tx *Tx) now() string {
+	if tx.conn == nil {
+		return "NULL" // what it is for fails
+	}
+	return tx.conn.now()
+}
 
 // One runs query and scans its first row into what dest points to; ErrNotFound
 // if there is no row.
