@@ -199,11 +199,11 @@ func TestKilledBackup(t *testing.T) {
 		mustDo(t, admin, "CreateSecret", map[string]any{"Name": fmt.Sprint(i), "SecretString": strings.Repeat("x", 60000)})
 	}
 	azekura(t, "backup", file, "--data-dir", dir)
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, victim := range []string{"who asked", "the server"} {
+	for tries, victim := 0, "who asked"; victim != ""; tries++ {
+		old, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		asking := exec.Command("azekura", "backup", file, "--data-dir", dir)
 		var said bytes.Buffer
 		asking.Stderr = &said
@@ -216,8 +216,14 @@ func TestKilledBackup(t *testing.T) {
 		} else {
 			p.kill()
 		}
-		if err := asking.Wait(); err == nil {
-			t.Fatalf("%s was killed too late", victim)
+		if err := asking.Wait(); err == nil { // on a busy machine it may be through before
+			if tries == 50 {
+				t.Fatalf("%s was never killed in the middle", victim)
+			}
+			if victim == "the server" {
+				p = start(t, "--data-dir", dir)
+			}
+			continue
 		}
 		if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, old) {
 			t.Errorf("%s was killed, and the backup is not what it was: %v", victim, err)
@@ -225,6 +231,7 @@ func TestKilledBackup(t *testing.T) {
 		if victim == "the server" && !strings.HasPrefix(said.String(), "azekura: write "+file) {
 			t.Errorf("it said %q", said.String())
 		}
+		victim = map[string]string{"who asked": "the server"}[victim]
 	}
 	azekura(t, "backup", file, "--data-dir", dir) // of a directory that a killed server left
 	start(t, "--data-dir", dir)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
 )
 
@@ -66,6 +69,8 @@ func TestEnvironmentIsCheckedToo(t *testing.T) {
 	}
 }
 
+// FuzzReadFile: what is read can be written down plainly, and means the same;
+// what is refused says where.
 func FuzzReadFile(f *testing.F) {
 	raw, err := os.ReadFile(sample)
 	if err != nil {
@@ -79,9 +84,43 @@ func FuzzReadFile(f *testing.F) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var c config
-		if err := readFile(file, c.settings()); err != nil && strings.TrimSpace(err.Error()) == "" {
-			t.Error("an error that says nothing")
+		var c, again config
+		read := c.settings()
+		if err := readFile(file, read); err != nil {
+			if !strings.Contains(err.Error(), file) {
+				t.Errorf("it does not say where: %v", err)
+			}
+			return
+		}
+		var plain strings.Builder
+		read.Visit(func(f *pflag.Flag) { t.Fatalf("%s counts as a flag of the command line", f.Name) })
+		read.VisitAll(func(f *pflag.Flag) {
+			if f.Changed {
+				fmt.Fprintf(&plain, "%s: %s\n", f.Name, quotedYAML(t, f.Value))
+			}
+		})
+		if err := os.WriteFile(file, []byte(plain.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := readFile(file, again.settings()); err != nil {
+			t.Fatalf("what was read, written plainly:\n%s%v", plain.String(), err)
+		}
+		if diff := cmp.Diff(c, again, cmp.AllowUnexported(config{}), cmpopts.IgnoreFields(config{}, "Log")); diff != "" {
+			t.Errorf("read and read again:\n%s", diff)
 		}
 	})
+}
+
+// quotedYAML is a setting's value as JSON, which is YAML too.
+func quotedYAML(t *testing.T, v pflag.Value) string {
+	t.Helper()
+	var value any = v.String()
+	if list, ok := v.(pflag.SliceValue); ok {
+		value = list.GetSlice()
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -1,6 +1,7 @@
 package arn
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -65,6 +66,10 @@ func TestParseTakesTheLongest(t *testing.T) {
 	}
 }
 
+// form says again what Parse says in code, for texts that are not too long.
+var form = regexp.MustCompile(`^arn:([a-z0-9-]+):([a-z0-9-]+):([a-z0-9-]*):(|aws|[0-9]{12}):([^\x00-\x1f\x7f]+)$`)
+
+// FuzzParse: what is read is printed as it was written, and is of the form.
 func FuzzParse(f *testing.F) {
 	f.Add("arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/db-AbCdEf")
 	f.Add("arn:aws:iam::aws:policy/AdministratorAccess")
@@ -73,6 +78,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		a, err := Parse(s)
 		if err != nil {
+			if form.MatchString(s) && len(s) <= maxLength {
+				t.Errorf("Parse(%q): %v, though it is of the form", s, err)
+			}
 			if a != (ARN{}) {
 				t.Errorf("Parse(%q) = %+v beside error %v", s, a, err)
 			}
@@ -80,6 +88,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if a.String() != s {
 			t.Errorf("Parse(%q) prints as %q", s, a)
+		}
+		if m := form.FindStringSubmatch(s); m == nil || a != (ARN{m[1], m[2], m[3], m[4], m[5]}) {
+			t.Errorf("Parse(%q) is %+v, which is not of the form", s, a)
 		}
 	})
 }

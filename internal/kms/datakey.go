@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -87,9 +86,14 @@ func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, 
 // dataKeyAAD binds a data key to the header of its ciphertext and to the
 // encryption context, whose pairs are taken in the order of their keys.
 func dataKeyAAD(header []byte, ec Context) []byte {
-	parts := make([]string, 0, 1+2*len(ec))
-	parts = append(parts, string(header))
-	for _, k := range slices.Sorted(maps.Keys(ec)) {
+	const usual = 4 // pairs; a context of them takes no memory of its own
+	keys := make([]string, 0, usual)
+	for k := range ec {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	parts := append(make([]string, 0, 1+2*usual), string(header))
+	for _, k := range keys {
 		parts = append(parts, k, ec[k])
 	}
 	return envelope.AAD("kms data key", parts...)

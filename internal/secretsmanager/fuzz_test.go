@@ -40,7 +40,8 @@ func FuzzSecretID(f *testing.F) {
 	})
 }
 
-// A NextToken that was not made here is refused, whatever it is.
+// A NextToken that was not made here is refused, whatever it is, and so is one
+// of ours under other filters, in another account or in another region.
 func FuzzNextToken(f *testing.F) {
 	db := storetest.Memory(f)
 	ring, err := seal.OpenKeyring(f.Context(), db, seal.Memory())
@@ -51,12 +52,17 @@ func FuzzNextToken(f *testing.F) {
 	c := &call.Call{Region: region, Principal: call.Principal{Account: account}}
 	scope := []string{"secrets", "filters"}
 	made := *s.writeToken(c, position{Number: 7, ID: "id"}, scope)
-	f.Add("")
-	f.Add(made[:len(made)-1])
-	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"n":1}`)))
-	f.Add(made)
-	f.Add(made + "\n")
-	f.Fuzz(func(t *testing.T, token string) {
+	f.Add("", account, region, "filters")
+	f.Add(made[:len(made)-1], "222222222222", region, "filters")
+	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"n":1}`)), account, "us-west-2", "filters")
+	f.Add(made, account+region, "", "filters")
+	f.Add(made+"\n", account, region, "")
+	f.Fuzz(func(t *testing.T, token, inAccount, inRegion, filters string) {
+		other := &call.Call{Region: inRegion, Principal: call.Principal{Account: inAccount}}
+		same := inAccount == account && inRegion == region && filters == scope[1]
+		if _, err := s.readToken(other, &made, []string{scope[0], filters}); (err == nil) != same {
+			t.Errorf("in account %q, region %q, with filters %q: %v", inAccount, inRegion, filters, err)
+		}
 		at, err := s.readToken(c, &token, scope)
 		if token == made {
 			if err != nil || *at != (position{Number: 7, ID: "id"}) {

@@ -84,6 +84,14 @@ type position struct {
 	ID     string `json:"i,omitempty"`
 }
 
+// key is the position's sort key in an order.
+func (p *position) key(by order) any {
+	if by.column == "name" {
+		return p.Text
+	}
+	return p.Number
+}
+
 // An order is one way to sort a list. Its statements walk an index, so that a
 // page costs the same wherever in the list it lies.
 type order struct {
@@ -97,28 +105,29 @@ type span struct{ from, to string }
 // selectPage reads the secrets that follow after, or the first if it is nil; of
 // those alone whose names are within a span, unless that is nil.
 func selectPage(tx *store.Tx, account, region string, by order, within *span, after *position, limit int) ([]secret, error) {
-	args := []any{account, region, limit}
-	where, compare, direction, key := "", ">", "ASC", by.column
+	var args []any
+	arg := func(value any) string {
+		args = append(args, value)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	var where string
+	if by.column == "name" || within != nil {
+		where = `account = ` + arg(account) + ` AND region = ` + arg(region)
+	} else { // as in the indexes of the other orders
+		where = `account || '/' || region = ` + arg(account+"/"+region)
+	}
+	if within != nil {
+		where += ` AND name >= ` + arg(within.from) + ` AND name < ` + arg(within.to)
+	}
+	compare, direction := ">", "ASC"
 	if by.descending {
 		compare, direction = "<", "DESC"
 	}
-	arg := func(value any) int {
-		args = append(args, value)
-		return len(args)
+	if after != nil {
+		where += fmt.Sprintf(` AND (%s, id) %s (%s, %s)`, by.column, compare, arg(after.key(by)), arg(after.ID))
 	}
-	if within != nil {
-		where = fmt.Sprintf(` AND name >= $%d AND name < $%d`, arg(within.from), arg(within.to))
-	}
-	if within != nil && by.column != "name" {
-		key += " + 0" // so that neither engine walks the order's index past all other names
-	}
-	if after != nil && by.column == "name" {
-		where += fmt.Sprintf(` AND (name, id) %s ($%d, $%d)`, compare, arg(after.Text), arg(after.ID))
-	} else if after != nil {
-		where += fmt.Sprintf(` AND (%s, id) %s ($%d, $%d)`, key, compare, arg(after.Number), arg(after.ID))
-	}
-	return store.Collect(tx, secretRow, fmt.Sprintf(`SELECT %s FROM secrets WHERE account = $1 AND region = $2%s ORDER BY %s %s, id %s LIMIT $3`,
-		secretColumns, where, key, direction, direction), args...)
+	return store.Collect(tx, secretRow, fmt.Sprintf(`SELECT %s FROM secrets WHERE %s ORDER BY %s %s, id %s LIMIT %s`,
+		secretColumns, where, by.column, direction, direction, arg(limit)), args...)
 }
 
 // countNames counts the names within a span, up to a limit.

@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // address is what to listen on, unless that would put plain HTTP, and with it
@@ -30,7 +32,34 @@ func (c *Config) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listenOn(addr, "listen")
+	l, err := listenOn(addr, "listen")
+	if err != nil {
+		return nil, err
+	}
+	return &patientListener{Listener: l, log: c.Log}, nil
+}
+
+// A patientListener waits when file descriptors are used up, and says so once
+// a minute. net/http would wait too, and say it each time, of which there may
+// be many a second. Accept is for one goroutine.
+type patientListener struct {
+	net.Listener
+	log  *slog.Logger
+	said time.Time
+}
+
+func (l *patientListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return c, err
+		}
+		if time.Since(l.said) >= time.Minute {
+			l.said = time.Now()
+			l.log.Error("file descriptors are used up, new connections wait: raise the limit (ulimit -n, LimitNOFILE), or have idle connections closed sooner (idle-timeout)", "error", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // listenOn opens an address that was given by a setting.

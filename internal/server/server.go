@@ -80,6 +80,10 @@ type Config struct {
 
 	CacheBytes int64 // for encrypted rows and key material together
 
+	// Committed, if set, is called at each commit of the store, which waits for
+	// it. It may be called concurrently.
+	Committed func()
+
 	Log *slog.Logger
 }
 
@@ -164,7 +168,13 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *seal.Keyring, err error) {
 	cfg := store.Config{
 		URL: s.cfg.DatabaseURL, NeedStandby: s.cfg.DatabaseStandby, MaxStale: s.cfg.MaxStale,
-		Log: s.cfg.Log, Committed: figures.Committed,
+		Log: s.cfg.Log,
+		Committed: func(c store.Commit) {
+			figures.Committed(c)
+			if s.cfg.Committed != nil {
+				s.cfg.Committed()
+			}
+		},
 	}
 	if cfg.URL == "" {
 		cfg.Path = databasePath(s.cfg.DataDir)

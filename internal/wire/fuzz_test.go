@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"azekura/internal/api"
+	"azekura/internal/api/apitest"
+	model "azekura/internal/api/secretsmanager"
 )
 
 // every has a member of each kind that encoding/json reads as we do.
@@ -109,4 +111,67 @@ func foldsNames(t *testing.T, body []byte, p *plan) bool {
 		return false
 	}
 	return folds(tree)
+}
+
+// shapes are the inputs and outputs of every operation that has any.
+var shapes = []any{
+	new(model.BatchGetSecretValueInput), new(model.CreateSecretInput), new(model.DeleteResourcePolicyInput), new(model.DeleteSecretInput),
+	new(model.DescribeSecretInput), new(model.GetRandomPasswordInput), new(model.GetResourcePolicyInput), new(model.GetSecretValueInput),
+	new(model.ListSecretVersionIdsInput), new(model.ListSecretsInput), new(model.PutResourcePolicyInput), new(model.PutSecretValueInput),
+	new(model.RestoreSecretInput), new(model.TagResourceInput), new(model.UntagResourceInput), new(model.UpdateSecretInput),
+	new(model.UpdateSecretVersionStageInput), new(model.ValidateResourcePolicyInput),
+	new(model.BatchGetSecretValueOutput), new(model.CreateSecretOutput), new(model.DescribeSecretOutput), new(model.GetSecretValueOutput),
+	new(model.ListSecretsOutput), new(model.ListSecretVersionIdsOutput), new(model.ValidateResourcePolicyOutput),
+}
+
+// FuzzShapes: what is read into a shape of the API is written, and read again,
+// as the same; what is written is JSON to encoding/json too, and the second
+// time it is written it does not change.
+func FuzzShapes(f *testing.F) {
+	for i, s := range shapes {
+		p := planFor(f, s)
+		apitest.Smallest(s)
+		var b buffer
+		encode(&b, s, p)
+		f.Add(uint8(i), b.bytes)
+	}
+	f.Add(uint8(1), []byte(`{"Name":"s","SecretBinary":"AAE=","Tags":[{"Key":"k","Value":"v"}],"AddReplicaRegions":[{"Region":"us-west-2","KmsKeyId":null}]}`))
+	f.Add(uint8(9), []byte(`{"Filters":[{"Key":"name","Values":["a","!b"]}],"MaxResults":3,"SortOrder":"asc"}`))
+	f.Add(uint8(20), []byte(`{"CreatedDate":1523477145.713,"VersionIdsToStages":{"v":["AWSCURRENT"]},"RotationEnabled":false}`))
+	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
+		s := shapes[int(which)%len(shapes)]
+		p := planFor(t, s)
+		once := reflect.New(reflect.TypeOf(s).Elem()).Interface()
+		if err := decode(slices.Clone(body), once, p); err != nil {
+			if e, ok := errors.AsType[*api.Error](err); !ok || e.Code != "SerializationException" {
+				t.Fatalf("got %v, want a SerializationException", err)
+			}
+			return
+		}
+		if err := check(once, p); err != nil && !strings.HasPrefix(err.Error(), "ValidationException: ") {
+			t.Errorf("got %v, want a ValidationException", err)
+		}
+		var first, second buffer
+		encode(&first, once, p)
+		if !json.Valid(first.bytes) {
+			t.Fatalf("we wrote what is no JSON: %q", first.bytes)
+		}
+		twice := reflect.New(reflect.TypeOf(s).Elem()).Interface()
+		if err := decode(slices.Clone(first.bytes), twice, p); err != nil {
+			t.Fatalf("we refuse what we wrote: %v", err)
+		}
+		encode(&second, twice, p)
+		if string(first.bytes) != string(second.bytes) {
+			t.Errorf("written twice:\n%s\n%s", first.bytes, second.bytes)
+		}
+	})
+}
+
+func planFor(t testing.TB, shape any) *plan {
+	t.Helper()
+	p, err := planOf(reflect.TypeOf(shape).Elem())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -98,7 +98,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-Amzn-Requestid", c.ID)
 	header.Set("Date", c.Time.UTC().Format(http.TimeFormat)) // SDKs measure their clock's skew by it
-	header.Set("Cache-Control", "no-store")
+	header["Cache-Control"] = noStore
 
 	body := newBuffer()
 	defer body.release()
@@ -237,6 +237,12 @@ func (t *target) outputPlan(out any) (*plan, error) {
 	return p, nil
 }
 
+// Header values of every answer, which nobody changes.
+var (
+	noStore  = []string{"no-store"}
+	jsonType = []string{"application/x-amz-json-1.1"}
+)
+
 // respond writes the answer, or the error if there is one, and returns the
 // status.
 func respond(w http.ResponseWriter, body *buffer, e *api.Error) int {
@@ -252,7 +258,7 @@ func respond(w http.ResponseWriter, body *buffer, e *api.Error) int {
 			header.Set("Connection", "close") // the rest of the body may still come
 		}
 	}
-	header.Set("Content-Type", "application/x-amz-json-1.1")
+	header["Content-Type"] = jsonType
 	header.Set("Content-Length", strconv.Itoa(len(body.bytes)))
 	w.WriteHeader(status)
 	w.Write(body.bytes)

@@ -36,16 +36,22 @@ func (h *Handler) record(r *http.Request, c *call.Call, e *api.Error, o Outcome)
 	if o.Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{
+	handler := h.Log.Handler()
+	if !handler.Enabled(r.Context(), level) {
+		return
+	}
+	// Logger.LogAttrs would look up the time again, and who calls it.
+	line := slog.NewRecord(c.Time.Add(o.Duration), level, "request", 0)
+	line.AddAttrs(
 		slog.Any("", c),
 		slog.String("outcome", outcome),
 		slog.Int("status", o.Status),
 		slog.Duration("duration", o.Duration),
-	}
+	)
 	if e != nil && e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
+		line.AddAttrs(slog.String("error", e.Err.Error()))
 	}
-	h.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	handler.Handle(r.Context(), line)
 }
 
 // contain turns a panic into an error, and logs where it came from. The text of

@@ -117,26 +117,40 @@ func TestUnfinishedRequests(t *testing.T) {
 }
 
 // When file descriptors run out new connections wait, and are served when
-// others have gone.
+// others have gone. Who is connected goes on: the database needs no more.
 func TestFileDescriptors(t *testing.T) {
 	s := start(t, t.TempDir()+"/data", "bash", "-c", `ulimit -n 64; exec "$0" "$@"`)
 	create(t, s, "s")
+	connected := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: time.Minute}
+	defer connected.CloseIdleConnections()
+	change := func(n int) {
+		t.Helper()
+		in := map[string]any{"Name": fmt.Sprintf("c-%d", n), "ClientRequestToken": strings.Repeat("t", 32), "SecretString": strings.Repeat("v", 30_000)}
+		if err := s.Call(t.Context(), connected, "CreateSecret", in, nil); err != nil {
+			t.Errorf("a change on a connection from before: %v", err)
+		}
+	}
+	change(0)
 	conns := connect(t, s, 100, "")
 	served := make(chan error, 1)
 	go func() {
 		client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
 		served <- s.Call(t.Context(), client, "GetSecretValue", get("s"), nil)
 	}()
+	for n := range 200 { // with checkpoints in between
+		change(n + 1)
+	}
 	hangUp(conns)
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
 	create(t, s, "t")
+	connected.CloseIdleConnections()
 	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
-	if log := s.Log(); !strings.Contains(log, "too many open files") {
-		t.Errorf("the log does not say what was wrong:\n%s", log)
+	if log := s.Log(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "too many open files") || !strings.Contains(log, "raise the limit") {
+		t.Errorf("the log, which should say in one line what is wrong:\n%.2000s", log)
 	}
 }
 
