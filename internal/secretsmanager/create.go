@@ -107,7 +107,7 @@ func blank(c *call.Call, in *model.CreateSecretInput, key *kms.Key) *secret {
 		description: deref(in.Description),
 		kmsKeyID:    storedKeyID(deref(in.KmsKeyId), key),
 		stages:      labels{},
-		tags:        tags(nil).with(in.Tags),
+		tags:        tags{}.with(in.Tags),
 		tagged:      len(in.Tags) > 0,
 		created:     now, changed: now,
 	}
@@ -118,11 +118,15 @@ func blank(c *call.Call, in *model.CreateSecretInput, key *kms.Key) *secret {
 // the version that has the request's token, if any, in the place of its
 // versions.
 func (s *Service) create(ctx context.Context, sec *secret, v *version, in *model.CreateSecretInput) (there *secret, err error) {
+	after := new(*sec)
+	if v != nil {
+		after.versions = []version{*v}
+	}
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		if there, err = s.vacate(tx, sec, *in.ClientRequestToken); err != nil || there != nil {
 			return err
 		}
-		s.cache.Changed(tx, sec.key())
+		s.became(tx, sec.key(), after)
 		if err := insertSecret(tx, sec); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package secretsmanager
 import (
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -357,6 +358,39 @@ func TestMovedValueDoesNotOpen(t *testing.T) {
 			t.Errorf("a moved %s: %v", name, err)
 		}
 	}
+}
+
+// What a change tells the cache is what a load would have found.
+func TestCacheHoldsWhatIsStored(t *testing.T) {
+	w := worldOver(t, storetest.File(t))
+	same := func(after string) {
+		t.Helper()
+		key := cacheKey(w.account, w.region, "s")
+		held, ok := w.cache.Peek(key)
+		var stored *secret
+		err := w.db.View(t.Context(), func(tx *store.Tx) (err error) {
+			stored, err = loadSnapshot(tx, w.account, w.region, "s")
+			return err
+		})
+		if err != nil || !ok {
+			t.Fatalf("after %s: cached %v, %v", after, ok, err)
+		}
+		if !reflect.DeepEqual(held, stored) {
+			t.Errorf("after %s the cache holds\n%+v, the database\n%+v", after, held, stored)
+		}
+	}
+	do(w, w.CreateSecret, &model.CreateSecretInput{Name: new("s"), ClientRequestToken: token("v1"), SecretString: secretText("x"),
+		Description: new("d"), Tags: []model.Tag{{Key: new("k"), Value: new("v")}}})
+	same("a create")
+	for _, stages := range [][]string{nil, {pending}, {"A", "B"}, {current}, {"B"}, {current, "C"}} {
+		w.put("v"+strings.Join(stages, "-"), stages...)
+		same("a put with " + strings.Join(stages, " "))
+	}
+	w.put("v9")
+	w.put("v10")
+	same("puts that left versions without labels")
+	do(w, w.UpdateSecret, &model.UpdateSecretInput{SecretId: new("s"), ClientRequestToken: token("u"), SecretString: secretText("y"), Description: new("e")})
+	same("an update")
 }
 
 // Writers of one secret at the same time: each is acknowledged, one is current

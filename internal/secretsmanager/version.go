@@ -95,8 +95,9 @@ func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *
 		return nil, errAnew
 	}
 	sec.held++
+	after := sec.with(*v)
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
-		s.cache.Changed(tx, sec.key())
+		s.became(tx, sec.key(), after)
 		done, err := updateVersions(tx, sec)
 		if err == nil && done {
 			done, err = insertVersion(tx, sec.id, v)
@@ -107,6 +108,35 @@ func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *
 		return err
 	})
 	return sec, err
+}
+
+// with is the secret as the cache keeps it once a version has been added to it
+// as it is; nil if it is not known whole.
+func (s *secret) with(v version) *secret {
+	after := new(*s)
+	after.rev++
+	after.versions = []version{v}
+	for _, old := range s.versions {
+		if old.stages = s.stages.of(old.id); old.stages != nil {
+			after.versions = append(after.versions, old)
+		}
+	}
+	if len(after.versions) != len(s.stages.versions()) {
+		return nil
+	}
+	slices.SortFunc(after.versions, func(a, b version) int {
+		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+	})
+	return after
+}
+
+// became tells the cache what a transaction makes of the secret with that name.
+func (s *Service) became(tx *store.Tx, key string, after *secret) {
+	if after == nil {
+		s.cache.Changed(tx, key)
+		return
+	}
+	s.cache.Became(tx, key, after)
 }
 
 // addLocked adds a version to a secret that it locks and reads again. A version

@@ -127,7 +127,7 @@ func TestMetricsOfStoreAndCaches(t *testing.T) {
 	wantGrowth(t, before, after, map[string]float64{
 		`azekura_cache_hits_total{cache="secrets"}`:   2,
 		`azekura_cache_misses_total{cache="secrets"}`: 0,
-		`azekura_cache_entries{cache="secrets"}`:      0,
+		`azekura_cache_entries{cache="secrets"}`:      1, // the new one
 		`azekura_store_commit_failures_total`:         0,
 	})
 	changes := after["azekura_store_commit_changes_sum"] - before["azekura_store_commit_changes_sum"]

@@ -38,7 +38,10 @@ const (
 // that is answered has been released after its COMMIT, so every Get from then
 // on finds an entry from a later snapshot, or takes one.
 //
-// A commit that fails goes through the same steps and costs a reload.
+// A commit that fails goes through the same steps and costs a reload. With
+// Became, release publishes what the change has made of the key, if no further
+// change of it is pending: that is the value after the last commit, and the
+// next one's mark is still to come.
 //
 // Where other processes change the data too, the steps above say nothing about
 // their commits. There an entry is served only after a query that began after
@@ -112,7 +115,7 @@ func (c *Cache[V]) get(ctx context.Context, key string) (v V, old *entry[V], err
 	if v, err = c.read(ctx, key); err != nil {
 		return v, nil, err
 	}
-	loaded = &entry[V]{key: key, value: v, bytes: c.size(v) + int64(len(key)) + entryBytes}
+	loaded = c.entry(key, v)
 	loaded.checked.Store(began)
 	return v, nil, nil
 }
@@ -143,8 +146,29 @@ func (c *Cache[V]) Changed(tx *Tx, key string) {
 	s := c.shard(key)
 	tx.hooks = append(tx.hooks, hook{
 		before: func() { s.mark(key) },
-		after:  func() { s.release(key) },
+		after:  func(bool) { s.release(key, nil) },
 	})
+}
+
+// Became is Changed for a transaction that knows what load would now return:
+// value, which is shared from the commit on. It spares the next Get the load,
+// where nobody else changes the data.
+func (c *Cache[V]) Became(tx *Tx, key string, value V) {
+	s := c.shard(key)
+	tx.hooks = append(tx.hooks, hook{
+		before: func() { s.mark(key) },
+		after: func(committed bool) {
+			var e *entry[V]
+			if committed && c.db.engine.sole() {
+				e = c.entry(key, value)
+			}
+			s.release(key, e)
+		},
+	})
+}
+
+func (c *Cache[V]) entry(key string, value V) *entry[V] {
+	return &entry[V]{key: key, value: value, bytes: c.size(value) + int64(len(key)) + entryBytes}
 }
 
 // Stats returns counters; they are read one after the other.
@@ -288,11 +312,17 @@ func (s *shard[V]) mark(key string) {
 	}
 }
 
-func (s *shard[V]) release(key string) {
+// release takes back what mark did. e is what the change has made of the key,
+// or nil; it is published unless a further change of the key is pending.
+func (s *shard[V]) release(key string, e *entry[V]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending[key]--; s.pending[key] == 0 {
-		delete(s.pending, key)
+	if s.pending[key]--; s.pending[key] > 0 {
+		return
+	}
+	delete(s.pending, key)
+	if e != nil {
+		s.insert(e)
 	}
 }
 

@@ -34,6 +34,17 @@ func increment(ctx context.Context, db *store.DB, cache *store.Cache[int64], key
 	return n, err
 }
 
+// incrementTo is increment for who tells the cache the outcome.
+func incrementTo(ctx context.Context, db *store.DB, cache *store.Cache[int64], key string) (n int64, err error) {
+	err = db.Update(ctx, func(tx *store.Tx) error {
+		n, err = store.One(tx, scalar[int64],
+			`INSERT INTO c VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET n = c.n + 1 RETURNING n`, key)
+		cache.Became(tx, key, n)
+		return err
+	})
+	return n, err
+}
+
 func wantCounter(t *testing.T, cache *store.Cache[int64], key string, want int64) {
 	t.Helper()
 	if got, err := cache.Get(t.Context(), key); err != nil || got != want {
@@ -61,6 +72,32 @@ func TestCache(t *testing.T) {
 		if stats.Hits != 3 || stats.Misses != 5 || stats.Entries != 1 || stats.Bytes < 8 {
 			t.Errorf("stats %+v, want 3 hits, 5 misses, 1 entry", stats)
 		}
+	})
+}
+
+// A change that tells what it makes spares the load, unless it fails.
+func TestCacheIsToldAValue(t *testing.T) {
+	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
+		exec(t, db, counters)
+		cache := store.NewCache(db, 1<<20, eightBytes, loadCounter)
+		for want := int64(1); want <= 3; want++ {
+			if _, err := incrementTo(t.Context(), db, cache, "a"); err != nil {
+				t.Fatal(err)
+			}
+			wantCounter(t, cache, "a", want)
+		}
+		if s := cache.Stats(); s.Hits != 3 || s.Misses != 0 || s.Entries != 1 {
+			t.Errorf("stats %+v, want 3 hits and no load", s)
+		}
+		refused := errors.New("refused")
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			cache.Became(tx, "a", 100)
+			return refused
+		})
+		if !errors.Is(err, refused) {
+			t.Fatal(err)
+		}
+		wantCounter(t, cache, "a", 3)
 	})
 }
 
@@ -216,7 +253,11 @@ func raceCounters(t *testing.T, db *store.DB, limit int64) {
 		writing.Go(func() {
 			for range changes {
 				k := rand.IntN(keys)
-				n, err := increment(t.Context(), db, cache, fmt.Sprint(k))
+				change := increment
+				if rand.IntN(2) == 0 {
+					change = incrementTo
+				}
+				n, err := change(t.Context(), db, cache, fmt.Sprint(k))
 				if err != nil {
 					t.Error(err)
 				}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	checkpointFrames = 1000                  // pages in the WAL that are worth the two fsyncs of a checkpoint
+	checkpointFrames = 4000                  // pages in the WAL that are worth a checkpoint: the more, the more of them are the same page
 	checkpointLook   = 32                    // changes between two looks at the length of the WAL
 	checkpointGrace  = 50 * time.Millisecond // for readers to go, while changes wait
 )

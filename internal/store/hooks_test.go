@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +44,10 @@ func TestHooksBracketTheCommit(t *testing.T) {
 	answered := false
 	hooks := hook{
 		before: func() { seen = append(seen, visible(t, db)) },
-		after: func() {
+		after: func(committed bool) {
+			if !committed {
+				t.Error("the second hook was told that the commit failed")
+			}
 			seen = append(seen, visible(t, db))
 			if answered {
 				t.Error("the caller was answered before the second hook")
@@ -69,7 +73,7 @@ func TestHooksOfWhatIsNotKept(t *testing.T) {
 		return db.Update(t.Context(), func(tx *Tx) error {
 			tx.hooks = append(tx.hooks, hook{
 				before: func() { calls = append(calls, "before") },
-				after:  func() { calls = append(calls, "after") },
+				after:  func(committed bool) { calls = append(calls, fmt.Sprint("after, committed ", committed)) },
 			})
 			return fn(tx)
 		})
@@ -81,7 +85,7 @@ func TestHooksOfWhatIsNotKept(t *testing.T) {
 		t.Errorf("hooks of a change that panicked: %v, %v", calls, err)
 	}
 	err := run(orphan)
-	if err == nil || !slices.Equal(calls, []string{"before", "after"}) {
+	if err == nil || !slices.Equal(calls, []string{"before", "after, committed false"}) {
 		t.Errorf("hooks of a commit that failed: %v, %v", calls, err)
 	}
 }
@@ -115,6 +119,12 @@ func TestShardPublishes(t *testing.T) {
 		{"published, then changed", "begin end mark release", false},
 		{"a second load begun after the change", "begin mark release begin2 end2 end", true},
 		{"a second load begun before the change", "begin begin2 end mark release end2", false},
+		{"made by the change", "mark become", true},
+		{"made by the change, inside a load", "begin mark become end", true},
+		{"made by the change, then changed", "mark become mark release", false},
+		{"made by the first of two", "mark mark become release", false},
+		{"made by the second of two", "mark mark release become", true},
+		{"made by both of two", "mark mark become become", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := new(shard[int])
@@ -122,7 +132,7 @@ func TestShardPublishes(t *testing.T) {
 			if got := playSteps(s, test.steps); got != test.want {
 				t.Errorf("%s: published %v, want %v", test.steps, got, test.want)
 			}
-			if unreleased := strings.Count(test.steps, "mark") - strings.Count(test.steps, "release"); s.pending["k"] != unreleased || len(s.loading) != 0 {
+			if unreleased := strings.Count(test.steps, "mark") - strings.Count(test.steps, "release") - strings.Count(test.steps, "become"); s.pending["k"] != unreleased || len(s.loading) != 0 {
 				t.Errorf("%s: left %d pending and %d loading", test.steps, s.pending["k"], len(s.loading))
 			}
 		})
@@ -138,7 +148,9 @@ func playSteps(s *shard[int], steps string) bool {
 		case step == "mark":
 			s.mark("k")
 		case step == "release":
-			s.release("k")
+			s.release("k", nil)
+		case step == "become":
+			s.release("k", &entry[int]{key: "k", bytes: 1})
 		case strings.HasPrefix(step, "begin"):
 			loads[name] = s.begin("k")
 		default:

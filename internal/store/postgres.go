@@ -239,7 +239,7 @@ func (p *pgEngine) change(ctx context.Context, fn func(*Tx) error) attempt {
 	}
 	defer func() {
 		for _, h := range tx.hooks {
-			h.after()
+			h.after(a.err == nil)
 		}
 	}()
 	began := time.Now()

@@ -37,8 +37,11 @@ type session interface {
 
 // A hook is work that brackets the commit of the transaction it is added to:
 // both functions or neither are called, before just before COMMIT, after when
-// COMMIT has succeeded or failed but before anyone has learned of it.
-type hook struct{ before, after func() }
+// COMMIT has succeeded (committed) or failed but before anyone has learned of it.
+type hook struct {
+	before func()
+	after  func(committed bool)
+}
 
 // Exec runs a statement and returns how many rows it inserted, updated or
 // deleted; for other statements that number means nothing.

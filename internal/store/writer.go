@@ -168,7 +168,7 @@ func (w *writer) commit(first *change) {
 		w.log.Error("a batch of changes was not committed", "changes", len(batch), "error", err)
 	}
 	for _, h := range kept {
-		h.after()
+		h.after(err == nil)
 	}
 	w.tell(batch, took, err)
 	for _, c := range batch {

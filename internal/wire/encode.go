@@ -124,16 +124,20 @@ func (b *buffer) quoted(s string) {
 	b.add(`"`)
 }
 
-// allPlain says whether each of eight bytes is plain, all at once: in each byte
-// of a word it sets the highest bit if that byte is not. Subtracting 0x20 from
-// a byte below it borrows; so does subtracting 1 from the zero that a quote or
-// a backslash is after XOR with itself. A borrow can mark the byte above, too,
-// but only beside one that is marked rightly.
+// allPlain says whether each of eight bytes is plain.
 func allPlain(s string) bool {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	_ = s[7]
-	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	return plainWord(uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56)
+}
+
+// plainWord looks at eight bytes at once: in each byte of a word it sets the
+// highest bit if that byte is not plain. Subtracting 0x20 from a byte below it
+// borrows; so does subtracting 1 from the zero that a quote or a backslash is
+// after XOR with itself. A borrow can mark the byte above, too, but only beside
+// one that is marked rightly.
+func plainWord(w uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	control := w - ones*' '
 	quote := (w ^ ones*'"') - ones
 	backslash := (w ^ ones*'\\') - ones

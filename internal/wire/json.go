@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -123,6 +124,9 @@ func (r *reader) string() ([]byte, error) {
 	r.at++
 	start := r.at
 	for ; r.at < len(r.text); r.at++ {
+		for len(r.text)-r.at > 8 && plainWord(binary.LittleEndian.Uint64(r.text[r.at:])) {
+			r.at += 8
+		}
 		switch b := r.text[r.at]; {
 		case b == '"':
 			return r.endString(start, r.at)
