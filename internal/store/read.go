@@ -8,20 +8,25 @@ import (
 	"sync"
 )
 
-// A readPool is a handful of connections that only read.
+// A readPool is a handful of connections that only read. Who comes is given the
+// one that was used last, so that there are no more connections, with a page
+// cache each, than readers at a time.
 type readPool struct {
 	log     *slog.Logger
 	conns   []*conn
-	idle    chan *conn
-	gate    sync.Locker // held while a transaction reads
+	idle    chan struct{} // one for each of free
+	gate    sync.Locker   // held while a transaction reads
 	readers *readers
 	closed  chan struct{}
+
+	mu   sync.Mutex
+	free []*conn // used last, last
 }
 
 func newReadPool(conns []*conn, readers *readers, l layout) *readPool {
-	p := &readPool{log: l.log, conns: conns, idle: make(chan *conn, len(conns)), gate: l.readGate, readers: readers, closed: make(chan struct{})}
+	p := &readPool{log: l.log, conns: conns, idle: make(chan struct{}, len(conns)), gate: l.readGate, readers: readers, closed: make(chan struct{})}
 	for _, c := range conns {
-		p.idle <- c
+		p.give(c)
 	}
 	return p
 }
@@ -51,7 +56,7 @@ func (p *readPool) with(ctx context.Context, read func(*conn) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { p.idle <- c }()
+	defer p.give(c)
 	p.gate.Lock()
 	defer p.gate.Unlock()
 	defer p.readers.enter().Done()
@@ -65,8 +70,8 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 	default:
 	}
 	select {
-	case c := <-p.idle:
-		return c, nil
+	case <-p.idle:
+		return p.last(), nil
 	case <-p.closed:
 		return nil, ErrClosed
 	case <-ctx.Done():
@@ -74,12 +79,28 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 	}
 }
 
+func (p *readPool) last() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.free[len(p.free)-1]
+	p.free = p.free[:len(p.free)-1]
+	return c
+}
+
+func (p *readPool) give(c *conn) {
+	p.mu.Lock()
+	p.free = append(p.free, c)
+	p.mu.Unlock()
+	p.idle <- struct{}{}
+}
+
 // close waits for the transactions in progress.
 func (p *readPool) close() error {
 	close(p.closed)
 	var errs []error
 	for range p.conns {
-		errs = append(errs, (<-p.idle).drop())
+		<-p.idle
+		errs = append(errs, p.last().drop())
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -56,11 +57,7 @@ func TestSettingsOfConnections(t *testing.T) {
 		if err := db.Update(context.Background(), check); err != nil {
 			t.Error(err)
 		}
-		for range db.engine.(*sqliteEngine).reads.conns {
-			if err := db.View(context.Background(), check); err != nil {
-				t.Error(err)
-			}
-		}
+		viewAll(t, db, check)
 	}
 	run()
 	for _, c := range append(db.engine.(*sqliteEngine).reads.conns, db.engine.(*sqliteEngine).writer.conn) { // idle now, so nobody else uses them
@@ -69,6 +66,51 @@ func TestSettingsOfConnections(t *testing.T) {
 		}
 	}
 	run()
+}
+
+// viewAll runs fn on each connection that reads, at the same time.
+func viewAll(t *testing.T, db *DB, fn func(*Tx) error) {
+	t.Helper()
+	var views, inside sync.WaitGroup
+	for range db.engine.(*sqliteEngine).reads.conns {
+		inside.Add(1)
+		views.Go(func() {
+			err := db.View(context.Background(), func(tx *Tx) error {
+				inside.Done()
+				inside.Wait()
+				return fn(tx)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	views.Wait()
+}
+
+func TestLoneReadersUseOneConnection(t *testing.T) {
+	db := openTest(t)
+	conns := db.engine.(*sqliteEngine).reads.conns
+	connected := func() (n int) {
+		for _, c := range conns {
+			if c.pinned != nil {
+				n++
+			}
+		}
+		return n
+	}
+	for range 10 {
+		if err := db.View(t.Context(), func(*Tx) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := connected(); n != 1 {
+		t.Errorf("one reader at a time made %d connections", n)
+	}
+	viewAll(t, db, func(*Tx) error { return nil })
+	if n := connected(); n != len(conns) {
+		t.Errorf("%d readers at a time made %d connections", len(conns), n)
+	}
 }
 
 func TestMeaningOfErrors(t *testing.T) {

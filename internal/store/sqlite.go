@@ -141,18 +141,23 @@ func lockFile(path string) (unlock func() error, err error) {
 
 // prepareFile makes the database file before SQLite would, for its mode: it
 // must not depend on the umask, and SQLite gives -wal and -shm the same mode.
+// Its entry in the folder is durable before anything is in it.
 func prepareFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Chmod(0o600), f.Close()); err != nil {
 		return err
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {
 		if err := os.Chmod(path+suffix, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
+	}
+	if info.Size() > 0 {
+		return nil
 	}
 	return syncFolder(filepath.Dir(path))
 }
@@ -252,10 +257,7 @@ func assemble(ctx context.Context, write, read *sql.DB, size int, l layout) (*DB
 	}
 	conns := make([]*conn, size)
 	for i := range conns {
-		conns[i] = &conn{db: read}
-		if err := conns[i].connect(ctx); err != nil {
-			return nil, translate(err)
-		}
+		conns[i] = &conn{db: read} // connects when it is needed
 	}
 	writing := &conn{db: write}
 	if err := writing.connect(ctx); err != nil {
