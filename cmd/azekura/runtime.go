@@ -45,19 +45,30 @@ func (o *overlap) closeLater() {
 
 const (
 	heapBallast = 64 << 20
-	heapGrowth  = 50 // percent of heap and ballast
+	heapGrowth  = 50  // percent of heap and ballast
+	startGrowth = 400 // percent: a start makes 12 MiB of garbage, which need not be looked through
+	startLength = time.Second
 )
 
 // calmCollector lets the heap grow by 32 MiB and half of what is alive before
 // garbage is collected. By Go's own rule, the double of what is alive, a server
 // with little in its cache collects a hundred times a second; with a full
-// cache this is less memory than by that rule. The ballast that it returns
-// counts as alive and must be kept; nothing touches it, so it takes no memory.
+// cache this is less memory than by that rule. What makes the difference is a
+// ballast that counts as alive; nothing touches it, so it takes no memory.
 // GOGC and GOMEMLIMIT in the environment are somebody's own choice.
-func calmCollector() (ballast []byte) {
+func calmCollector() (stop func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return nil
+		return func() {}
 	}
-	debug.SetGCPercent(heapGrowth)
-	return make([]byte, heapBallast)
+	debug.SetGCPercent(startGrowth)
+	ballast := make(chan []byte, 1)
+	settled := time.AfterFunc(startLength, func() {
+		ballast <- make([]byte, heapBallast)
+		debug.SetGCPercent(heapGrowth)
+		debug.FreeOSMemory() // of the start's garbage
+	})
+	return func() {
+		settled.Stop()
+		runtime.KeepAlive(ballast)
+	}
 }

@@ -58,7 +58,7 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer flush()
-	defer runtime.KeepAlive(calmCollector())
+	defer calmCollector()()
 	if cfg.dev {
 		cfg.DataDir = ""
 	}
