@@ -36,6 +36,7 @@ func (s *Service) CreateSecret(ctx context.Context, c *call.Call, in *model.Crea
 		return nil, err
 	}
 	sec := blank(c, in, key)
+	sec.fullARN = sec.arn()
 	c.Resource = sec.arn()
 	var v *version
 	if value != nil {
@@ -120,7 +121,7 @@ func blank(c *call.Call, in *model.CreateSecretInput, key *kms.Key) *secret {
 func (s *Service) create(ctx context.Context, sec *secret, v *version, in *model.CreateSecretInput) (there *secret, err error) {
 	after := new(*sec)
 	if v != nil {
-		after.versions = []version{*v}
+		after.hold([]version{*v})
 	}
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		if there, err = s.vacate(tx, sec, *in.ClientRequestToken); err != nil || there != nil {
@@ -156,7 +157,7 @@ func (s *Service) vacate(tx *store.Tx, sec *secret, token string) (*secret, erro
 	}
 	v, err := versionByID(tx, there, token)
 	if v != nil {
-		there.versions = []version{*v}
+		there.hold([]version{*v})
 	}
 	if err != nil {
 		return nil, err

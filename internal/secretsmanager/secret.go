@@ -29,8 +29,13 @@ type secret struct {
 	accessed              api.Timestamp  // a day, 0 before the first read
 	deleted               *api.Timestamp // planned end, nil unless scheduled
 
-	policy   *policy.Document
-	versions []version // those with a staging label, oldest first; only in the cache
+	fullARN string // "" if it has not been asked for often
+	policy  *policy.Document
+
+	// Only in the cache: the versions with a staging label, oldest first, and
+	// the one among them that nearly all reads are for.
+	versions []version
+	present  *version
 }
 
 // A version is one value of a secret.
@@ -50,7 +55,12 @@ const (
 	kindBinary = "binary"
 )
 
-func (s *secret) arn() string { return arnOf(s.account, s.region, s.name, s.suffix) }
+func (s *secret) arn() string {
+	if s.fullARN != "" {
+		return s.fullARN
+	}
+	return arnOf(s.account, s.region, s.name, s.suffix)
+}
 
 func (s *secret) key() string { return cacheKey(s.account, s.region, s.name) }
 
@@ -78,7 +88,18 @@ func (s *secret) alive() error {
 
 // staged finds the version that has a staging label, in a secret from the
 // cache.
-func (s *secret) staged(label string) *version { return s.labelled(s.stages[label]) }
+func (s *secret) staged(label string) *version {
+	if label == current {
+		return s.present
+	}
+	return s.labelled(s.stages[label])
+}
+
+// hold makes of a secret what the cache keeps, with its labelled versions.
+func (s *secret) hold(versions []version) {
+	s.versions = versions
+	s.present = s.labelled(s.stages[current])
+}
 
 // labelled finds a version that has any label, in a secret from the cache.
 func (s *secret) labelled(id string) *version {
@@ -117,8 +138,9 @@ func loadSecret(tx *store.Tx, account, region, name, suffix string) (*secret, er
 	return sec, sec.complete()
 }
 
-// complete compiles what a row holds as text.
+// complete makes what is made of a row once.
 func (s *secret) complete() (err error) {
+	s.fullARN = s.arn()
 	if s.policyText != "" {
 		s.policy, err = policy.Parse(s.policyText, policy.Resource)
 	}
@@ -132,6 +154,7 @@ func loadSnapshot(tx *store.Tx, account, region, name string) (*secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	sec.versions, err = selectLabelled(tx, sec)
+	versions, err := selectLabelled(tx, sec)
+	sec.hold(versions)
 	return sec, err
 }

@@ -113,20 +113,21 @@ func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *
 // with is the secret as the cache keeps it once a version has been added to it
 // as it is; nil if it is not known whole.
 func (s *secret) with(v version) *secret {
-	after := new(*s)
-	after.rev++
-	after.versions = []version{v}
+	versions := []version{v}
 	for _, old := range s.versions {
 		if old.stages = s.stages.of(old.id); old.stages != nil {
-			after.versions = append(after.versions, old)
+			versions = append(versions, old)
 		}
 	}
-	if len(after.versions) != len(s.stages.versions()) {
+	if len(versions) != len(s.stages.versions()) {
 		return nil
 	}
-	slices.SortFunc(after.versions, func(a, b version) int {
+	slices.SortFunc(versions, func(a, b version) int {
 		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 	})
+	after := new(*s)
+	after.rev++
+	after.hold(versions)
 	return after
 }
 

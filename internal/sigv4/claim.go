@@ -292,9 +292,10 @@ func (c *Claim) CheckScope(service string, regions []string) error {
 	case c.Service != service:
 		return &Error{Mismatch, "Credential should be scoped to correct service: '" + service + "'. "}
 	}
-	if date := c.Time.Format(dateForm); c.Date != date {
+	var buf [len(dateForm)]byte
+	if date := c.Time.AppendFormat(buf[:0], dateForm); c.Date != string(date) {
 		return &Error{Mismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
-			c.Date + "' != '" + date + "', from '" + c.Time.Format(timeForm) + "'."}
+			c.Date + "' != '" + string(date) + "', from '" + c.Time.Format(timeForm) + "'."}
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type Handler struct {
 	Finish func(Outcome)
 
 	inFlight atomic.Int64
+	lastDate atomic.Pointer[date]
 
 	targets map[string]*target // by X-Amz-Target
 }
@@ -96,8 +97,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.inFlight.Add(-1)
 	c := arrived(r, time.Now())
 	header := w.Header()
-	header.Set("X-Amzn-Requestid", c.ID)
-	header.Set("Date", c.Time.UTC().Format(http.TimeFormat)) // SDKs measure their clock's skew by it
+	header["X-Amzn-Requestid"] = []string{c.ID}
+	header["Date"] = h.date(c.Time) // SDKs measure their clock's skew by it
 	header["Cache-Control"] = noStore
 
 	body := newBuffer()
@@ -118,6 +119,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		outcome.Service, outcome.Op = c.Service, c.Op
 	}
 	h.Finish(outcome)
+}
+
+// A date is a second and the header that tells it.
+type date struct {
+	second int64
+	header []string
+}
+
+// date is the value of a Date header, which nobody may change. It is the same
+// for a second's requests.
+func (h *Handler) date(now time.Time) []string {
+	d := h.lastDate.Load()
+	if d == nil || d.second != now.Unix() {
+		d = &date{now.Unix(), []string{now.UTC().Format(http.TimeFormat)}}
+		h.lastDate.Store(d)
+	}
+	return d.header
 }
 
 // arrived is the call before anything is known of its caller.
@@ -259,7 +277,7 @@ func respond(w http.ResponseWriter, body *buffer, e *api.Error) int {
 		}
 	}
 	header["Content-Type"] = jsonType
-	header.Set("Content-Length", strconv.Itoa(len(body.bytes)))
+	header["Content-Length"] = []string{strconv.Itoa(len(body.bytes))}
 	w.WriteHeader(status)
 	w.Write(body.bytes)
 	return status
