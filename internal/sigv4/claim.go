@@ -308,13 +308,12 @@ func (c *Claim) CheckTime(now time.Time) error {
 	if c.Presigned {
 		age, window = c.Expires, strconv.Itoa(int(c.Expires/time.Second))+" sec."
 	}
-	stamp := c.Time.Format(timeForm)
 	if oldest := now.Add(-age); c.Time.Before(oldest) || c.Presigned && c.Time.Equal(oldest) {
-		return &Error{Mismatch, "Signature expired: " + stamp + " is now earlier than " + oldest.Format(timeForm) +
+		return &Error{Mismatch, "Signature expired: " + c.Time.Format(timeForm) + " is now earlier than " + oldest.Format(timeForm) +
 			" (" + now.Format(timeForm) + " - " + window + ")"}
 	}
 	if newest := now.Add(skew); c.Time.After(newest) {
-		return &Error{Mismatch, "Signature not yet current: " + stamp + " is still later than " + newest.Format(timeForm) +
+		return &Error{Mismatch, "Signature not yet current: " + c.Time.Format(timeForm) + " is still later than " + newest.Format(timeForm) +
 			" (" + now.Format(timeForm) + " + 5 min.)"}
 	}
 	return nil
