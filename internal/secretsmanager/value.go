@@ -212,7 +212,14 @@ func (s *Service) byID(ctx context.Context, sec *secret, id string) (*version, e
 	}
 	var found *version
 	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
-		found, err = versionByID(tx, sec, id)
+		if found, err = versionByID(tx, sec, id); err != nil || found == nil {
+			return err
+		}
+		// It may have been made, or have got a label, since sec was read.
+		now, err := selectSecret(tx, sec.account, sec.region, sec.name, "")
+		if err == nil {
+			found.stages = now.stages.of(id)
+		}
 		return err
 	})
 	return found, err
