@@ -210,8 +210,9 @@ func (s *Server) Request(ctx context.Context, op string, in any) (*http.Request,
 	return r, nil
 }
 
-// Call calls an operation through client and decodes the answer into out. An
-// answer other than 200 is an error that holds its body.
+// Call calls an operation through client and decodes the answer into out,
+// which stays as it is if the operation answers nothing. An answer other than
+// 200 is an error that holds its body.
 func (s *Server) Call(ctx context.Context, client *http.Client, op string, in, out any) error {
 	r, err := s.Request(ctx, op, in)
 	if err != nil {
@@ -229,7 +230,7 @@ func (s *Server) Call(ctx context.Context, client *http.Client, op string, in, o
 	if answer.StatusCode != http.StatusOK {
 		return &Refusal{answer.StatusCode, string(body)}
 	}
-	if out == nil {
+	if out == nil || len(body) == 0 {
 		return nil
 	}
 	return json.Unmarshal(body, out)
