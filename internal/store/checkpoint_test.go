@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -149,5 +150,61 @@ func TestWALStaysOpen(t *testing.T) {
 	}
 	if err := db.Update(t.Context(), insert("b")); err != nil {
 		t.Error(err)
+	}
+}
+
+// SQLite takes a damaged page of the WAL for its end, and would lose what was
+// acknowledged after it without a word.
+func TestDamagedWAL(t *testing.T) {
+	for name, test := range map[string]struct {
+		after   int // commits behind the damaged one
+		damage  int // bytes
+		refused bool
+	}{
+		"the last commit, as a loss of power leaves it": {0, 1, false},
+		"a byte in the middle":                          {20, 1, true},
+		"a page in the middle":                          {20, 8192, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := openTest(t)
+			if err := db.Update(t.Context(), insert("kept")); err != nil {
+				t.Fatal(err)
+			}
+			length, _ := walLength(t, db)
+			for i := range 1 + test.after {
+				if err := db.Update(t.Context(), insert(string(rune('a'+i)))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir := t.TempDir()
+			copyAsKilled(t, db, dir)
+			path := filepath.Join(dir, "db")
+			wal, err := os.ReadFile(path + "-wal")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lost, err := commitsLost(path + "-wal"); lost != 0 || err != nil {
+				t.Fatalf("%d commits of a whole WAL are lost, %v", lost, err)
+			}
+			for i := range test.damage {
+				wal[walHeader+length*(frameHeader+4096)+i] ^= 0xff
+			}
+			if err := os.WriteFile(path+"-wal", wal, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			again, err := Open(t.Context(), Config{Path: path})
+			if err == nil {
+				defer again.Close()
+			}
+			if refused := err != nil && strings.Contains(err.Error(), "is damaged"); refused != test.refused || err != nil && !refused {
+				t.Fatalf("Open: %v", err)
+			}
+			if err == nil {
+				return
+			}
+			if left, err := os.ReadFile(path + "-wal"); err != nil || !bytes.Equal(left, wal) {
+				t.Errorf("what was refused was changed: %v", err)
+			}
+		})
 	}
 }

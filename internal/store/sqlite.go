@@ -84,7 +84,7 @@ func openFile(ctx context.Context, cfg Config) (*DB, error) {
 		readGate:  noGate{},
 		release:   unlock,
 	}
-	if err := prepareFile(path); err != nil {
+	if err := errors.Join(prepareFile(path), checkWAL(path)); err != nil {
 		unlock()
 		return nil, translate(err)
 	}
