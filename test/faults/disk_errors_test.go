@@ -26,7 +26,7 @@ type journal struct {
 }
 
 func value(name string, n int) string {
-	return fmt.Sprintf("%s value %d %s", name, n, strings.Repeat("v", rand.IntN(12_000)))
+	return fmt.Sprintf("%s value %d %s", name, n, strings.Repeat("v", rand.IntN(50_000)))
 }
 
 // write makes one change. The error is that of the connection, or an answer
