@@ -6,21 +6,18 @@ import (
 	"crypto/fips140"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"azekura/internal/server"
 	"azekura/internal/server/servertest"
-	"azekura/internal/store/storetest"
 )
 
 func TestHealth(t *testing.T) {
@@ -58,38 +55,6 @@ func TestSecretsSurviveRestart(t *testing.T) {
 	s = s.Restart(t)
 	if got := s.MustCall(t, "GetSecretValue", map[string]string{"SecretId": "a"})["SecretString"]; got != "b" {
 		t.Error("the value is gone")
-	}
-}
-
-// Two servers over one database are one: what either acknowledged both read.
-func TestServersShareADatabase(t *testing.T) {
-	cfg := servertest.Config(t)
-	cfg.DatabaseURL = storetest.PostgresURL(t)
-	first := servertest.Start(t, cfg)
-
-	cfg.DataDir = filepath.Join(t.TempDir(), "second")
-	if _, err := server.New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "root key") {
-		t.Fatalf("a second server without the root key: %v", err)
-	}
-	key, err := os.ReadFile(filepath.Join(first.Config.DataDir, "root-key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(cfg.DataDir, "root-key"), key, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	second := servertest.Start(t, cfg)
-
-	servers := []*servertest.Server{first, second}
-	first.MustCall(t, "CreateSecret", map[string]string{"Name": "a", "SecretString": "0"})
-	for n := range 10 {
-		want := fmt.Sprint(n + 1)
-		servers[n%2].MustCall(t, "PutSecretValue", map[string]string{"SecretId": "a", "SecretString": want})
-		for i, s := range servers {
-			if got := s.MustCall(t, "GetSecretValue", map[string]string{"SecretId": "a"})["SecretString"]; got != want {
-				t.Errorf("server %d reads %v, want %s", i, got, want)
-			}
-		}
 	}
 }
 
