@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,30 +37,87 @@ func (c *Config) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &patientListener{Listener: l, log: c.Log}, nil
+	return newPatientListener(l, c.Log)
 }
 
-// A patientListener waits when file descriptors are used up, and says so once
-// a minute. net/http would wait too, and say it each time, of which there may
-// be many a second. Accept is for one goroutine.
+// spareFiles are file descriptors that connections leave to the database, to
+// backups and to whatever else is opened while the server runs.
+const spareFiles = 64
+
+// A patientListener has new connections wait when those that there are have
+// used up the file descriptors, but for the spare ones, and says so once a
+// minute. Without it whatever opens a file next would fail, and net/http would
+// log each of its many tries to accept. Accept is for one goroutine.
 type patientListener struct {
 	net.Listener
-	log  *slog.Logger
-	said time.Time
+	log   *slog.Logger
+	slots chan struct{} // one for each connection that is open
+	said  time.Time
+
+	closing sync.Once
+	closed  chan struct{}
+}
+
+func newPatientListener(l net.Listener, log *slog.Logger) (*patientListener, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	files := int(min(uint64(limit.Cur), 1<<24))
+	return &patientListener{
+		Listener: l, log: log,
+		slots:  make(chan struct{}, files-min(spareFiles, files/2)),
+		closed: make(chan struct{}),
+	}, nil
 }
 
 func (l *patientListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
-			return c, err
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		if err := l.wait(); err != nil {
+			return nil, err
 		}
-		if time.Since(l.said) >= time.Minute {
-			l.said = time.Now()
-			l.log.Error("file descriptors are used up, new connections wait: raise the limit (ulimit -n, LimitNOFILE), or have idle connections closed sooner (idle-timeout)", "error", err)
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &slotConn{Conn: c, slots: l.slots}, nil
+}
+
+func (l *patientListener) wait() error {
+	if time.Since(l.said) >= time.Minute {
+		l.said = time.Now()
+		l.log.Error("connections have used up the file descriptors, new ones wait: raise the limit (ulimit -n, LimitNOFILE), or have idle ones closed sooner (idle-timeout)", "connections", cap(l.slots))
+	}
+	select {
+	case l.slots <- struct{}{}:
+		return nil
+	case <-l.closed:
+		return net.ErrClosed
+	}
+}
+
+func (l *patientListener) Close() error {
+	l.closing.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// A slotConn gives its slot back when it is closed.
+type slotConn struct {
+	net.Conn
+	slots  chan struct{}
+	closed atomic.Bool
+}
+
+func (c *slotConn) Close() error {
+	err := c.Conn.Close()
+	if !c.closed.Swap(true) {
+		<-c.slots
+	}
+	return err
 }
 
 // listenOn opens an address that was given by a setting.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,7 +118,7 @@ func TestUnfinishedRequests(t *testing.T) {
 }
 
 // When file descriptors run out new connections wait, and are served when
-// others have gone. Who is connected goes on: the database needs no more.
+// others have gone. Who is connected goes on, whatever that has to open.
 func TestFileDescriptors(t *testing.T) {
 	s := start(t, t.TempDir()+"/data", "bash", "-c", `ulimit -n 64; exec "$0" "$@"`)
 	create(t, s, "s")
@@ -131,25 +132,45 @@ func TestFileDescriptors(t *testing.T) {
 		}
 	}
 	change(0)
+	var others []*http.Client // that read at once, over more connections to the database than there were
+	for range 4 {
+		c := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: time.Minute}
+		defer c.CloseIdleConnections()
+		if err := s.Call(t.Context(), c, "GetSecretValue", get("s"), nil); err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, c)
+	}
 	conns := connect(t, s, 100, "")
 	served := make(chan error, 1)
 	go func() {
 		client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
 		served <- s.Call(t.Context(), client, "GetSecretValue", get("s"), nil)
 	}()
-	for n := range 200 { // with checkpoints in between
+	for n := range 200 {
 		change(n + 1)
 	}
+	var readers sync.WaitGroup
+	for _, c := range others {
+		readers.Go(func() {
+			for range 20 {
+				if err := s.Call(t.Context(), c, "ListSecrets", map[string]any{"MaxResults": 100}, nil); err != nil {
+					t.Errorf("a read on a connection from before: %v", err)
+					return
+				}
+			}
+		})
+	}
+	readers.Wait()
 	hangUp(conns)
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
 	create(t, s, "t")
-	connected.CloseIdleConnections()
 	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
-	if log := s.Log(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "too many open files") || !strings.Contains(log, "raise the limit") {
+	if log := s.Log(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "used up the file descriptors") || !strings.Contains(log, "raise the limit") {
 		t.Errorf("the log, which should say in one line what is wrong:\n%.2000s", log)
 	}
 }
