@@ -50,7 +50,7 @@ func openDataDir(dir string, inUse func() (bool, error)) (root envelope.Root, re
 // openExisting is openDataDir for a directory that has to hold data already.
 func openExisting(dir string) (root envelope.Root, release func(), err error) {
 	if err := checkPrivate(databasePath(dir)); err != nil {
-		return nil, nil, fmt.Errorf("there is no database to use: %w", err)
+		return nil, nil, fmt.Errorf("there is no database to use: %w; if the data is in PostgreSQL, give --database-url", err)
 	}
 	return openDataDir(dir, func() (bool, error) { return true, nil })
 }

@@ -48,6 +48,8 @@ var (
 	ErrChanged    = errors.New("the source is not what it was when the copy began: stop every server of it, remove the copy with azekura migrate --undo, and begin again")
 )
 
+var errDiffers = errors.New("what was written is not what was read: remove the copy with azekura migrate --undo, and begin again")
+
 // Run copies. It may be run again after any error and any interruption.
 func (t Transfer) Run(ctx context.Context) (c Copied, err error) {
 	defer func() {
@@ -69,18 +71,13 @@ func (t Transfer) Run(ctx context.Context) (c Copied, err error) {
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 	r := newTransferRun(from, to, &t)
-	if c, err = r.copy(ctx); err != nil {
-		return Copied{}, err
-	}
-	if from.shared {
-		if err := errors.Join(from.alone(ctx), r.unchanged(ctx)); err != nil {
-			return Copied{}, err
+	if c, err = r.run(ctx); err != nil {
+		if r.begun && !errors.Is(err, ErrChanged) && !errors.Is(err, errDiffers) {
+			err = fmt.Errorf("%w; the same command goes on from here", err)
 		}
-	}
-	if err := r.verify(ctx); err != nil {
 		return Copied{}, err
 	}
-	return c, r.finish()
+	return c, nil
 }
 
 // name is what an error may call a database: its URL may hold a password.
@@ -118,13 +115,8 @@ func CopyPostgres(ctx context.Context, cfg Config, path string) (err error) {
 		return err
 	}
 	r := newTransferRun(from, to, &Transfer{})
-	_, err = r.copy(ctx)
-	if err == nil {
-		err = r.verify(ctx)
-	}
-	if err == nil {
-		err = r.finish()
-	}
+	r.live = true
+	_, err = r.run(ctx)
 	return errors.Join(err, to.close())
 }
 
@@ -133,6 +125,8 @@ type transferRun struct {
 	*Transfer
 	from, to *place
 	id       string
+	live     bool // the source goes on meanwhile
+	begun    bool // the destination was changed
 	schema   *schema
 	sums     []*digest // of the source's tables
 	progress Progress
@@ -140,6 +134,20 @@ type transferRun struct {
 
 func newTransferRun(from, to *place, t *Transfer) *transferRun {
 	return &transferRun{Transfer: t, from: from, to: to, id: rand.Text()}
+}
+
+func (r *transferRun) run(ctx context.Context) (Copied, error) {
+	c, err := r.copy(ctx)
+	if err == nil && r.from.shared && !r.live {
+		err = errors.Join(r.from.alone(ctx), r.unchanged(ctx))
+	}
+	if err == nil {
+		err = r.verify(ctx)
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	return c, err
 }
 
 // copy reads the source in one snapshot.
@@ -277,7 +285,7 @@ func (r *transferRun) unchanged(ctx context.Context) error {
 func (r *transferRun) verify(ctx context.Context) error {
 	different, err := r.compare(ctx, r.to)
 	if err == nil && different != "" {
-		err = fmt.Errorf("the rows of table %s differ from those of the source: remove the copy with azekura migrate --undo, and begin again", different)
+		err = fmt.Errorf("table %s: %w", different, errDiffers)
 	}
 	return err
 }

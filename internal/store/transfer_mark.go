@@ -35,10 +35,12 @@ func (r *transferRun) claim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	r.begun = true
 	if !found.marked {
 		// A server that started meanwhile either has seen the mark, or what it
 		// has made is seen here.
 		if err := r.stillEmpty(ctx); err != nil {
+			r.begun = false
 			return errors.Join(err, r.finish())
 		}
 	}

@@ -119,3 +119,91 @@ func TestTransferOfAnOlderSchema(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever a table holds, little of it is in memory at once, and nothing is
+// left out or read twice.
+func TestPagesAreBounded(t *testing.T) {
+	db, err := Open(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const small, large = 5000, 100
+	err = db.Update(t.Context(), func(tx *Tx) error {
+		if _, err := tx.Exec(`CREATE TABLE x (a BIGINT NOT NULL, b BYTEA NOT NULL, PRIMARY KEY (b, a))`); err != nil {
+			return err
+		}
+		for n := range small + large {
+			blob := []byte{byte(n / 1000)}
+			if n >= small {
+				blob = make([]byte, 64<<10)
+			}
+			if _, err := tx.Exec(`INSERT INTO x VALUES ($1, $2)`, n, blob); err != nil {
+				return err
+			}
+		}
+		x, err := describeTable(tx, "x")
+		if err != nil {
+			return err
+		}
+		seen := map[int64]bool{}
+		err = x.pages(t.Context(), tx, func(rows [][]any) error {
+			size := 0
+			for _, row := range rows {
+				seen[row[0].(int64)] = true
+				size += len(row[1].([]byte))
+			}
+			if len(rows) > pageRows || size > pageBytes+64<<10 {
+				t.Errorf("a page of %d rows with %d bytes", len(rows), size)
+			}
+			return nil
+		})
+		if len(seen) != small+large {
+			t.Errorf("saw %d rows", len(seen))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Rows that differ in anything have another digest.
+func TestDigestTellsRowsApart(t *testing.T) {
+	x := &table{name: "x", columns: []column{{"a", "text"}, {"b", "bytea"}, {"c", "boolean"}, {"d", "bigint"}}}
+	other := &table{name: "x", columns: []column{{"a", "text"}, {"b", "bytea"}, {"c", "boolean"}, {"e", "bigint"}}}
+	seen := map[[32]byte]string{}
+	add := func(name string, of *table, rows ...[]any) {
+		d := newDigest(of)
+		for _, row := range rows {
+			d.add(row)
+		}
+		if before, ok := seen[d.sum()]; ok {
+			t.Errorf("%s has the digest of %s", name, before)
+		}
+		seen[d.sum()] = name
+	}
+	base := []any{"a", []byte("b"), true, int64(1)}
+	with := func(i int, v any) []any {
+		row := slices.Clone(base)
+		row[i] = v
+		return row
+	}
+	add("nothing", x)
+	add("nothing, other columns", other)
+	add("base", x, base)
+	add("twice", x, base, base)
+	add("null text", x, with(0, nil))
+	add("empty text", x, with(0, ""))
+	add("longer text", x, with(0, "ab"))
+	add("null blob", x, with(1, nil))
+	add("empty blob", x, with(1, []byte{}))
+	add("shifted", x, []any{"ab", []byte{}, true, int64(1)})
+	add("false", x, with(2, false))
+	add("null boolean", x, with(2, nil))
+	add("number", x, with(3, int64(2)))
+	add("negative", x, with(3, int64(-1)))
+	add("order", x, base, with(0, ""))
+	add("the other order", x, with(0, ""), base)
+	add("wrong place", x, []any{[]byte("a"), "b", true, int64(1)})
+}

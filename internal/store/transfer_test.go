@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func emptyFile(t *testing.T) store.Config {
 
 // There and back again, by each engine, every row of every table is the same.
 func TestTransferRoundTrip(t *testing.T) {
-	source := filled(t, 3000)
+	source := filled(t, 1500)
 	pg, file := store.Config{URL: storetest.PostgresURL(t)}, emptyFile(t)
 	there, back, aside := moved(t, source, pg), moved(t, pg, file), moved(t, source, emptyFile(t))
 	for _, c := range []store.Copied{back, aside} {
@@ -114,7 +115,7 @@ func each(t *testing.T, f func(t *testing.T, to store.Config)) {
 // A copy that was broken off is refused as a database and goes on where it
 // stopped; what is there is not written again.
 func TestTransferGoesOn(t *testing.T) {
-	source := filled(t, 3000)
+	source := filled(t, 1500)
 	want := moved(t, source, emptyFile(t))
 	each(t, func(t *testing.T, to store.Config) {
 		for _, pages := range []int{1, 3, 8, 14} {
@@ -279,4 +280,45 @@ func TestCopyPostgresUnderWrites(t *testing.T) {
 		t.Errorf("%+v after %d changes, %v", c, n, err)
 	}
 	change(t, store.Config{Path: to}, func(*store.DB) {})
+}
+
+// A server that opened the database before a copy began, and has made its
+// first rows since, asks again and learns of it.
+func TestFinished(t *testing.T) {
+	to := store.Config{URL: storetest.PostgresURL(t)}
+	db := openNode(t, to.URL)
+	if err := db.Finished(t.Context()); err != nil {
+		t.Error(err)
+	}
+	source := filled(t, 10)
+	broken(t, source, to, 1)
+	if err := db.Finished(t.Context()); !errors.Is(err, store.ErrUnfinished) {
+		t.Errorf("begun: %v", err)
+	}
+	moved(t, source, to)
+	if err := db.Finished(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of two copies into one database the one that began later goes on, and the
+// other writes nothing more.
+func TestTransfersDoNotMix(t *testing.T) {
+	source, to := filled(t, 1500), store.Config{URL: storetest.PostgresURL(t)}
+	other := false
+	_, err := store.Transfer{From: source, To: to, Progress: func(p store.Progress) {
+		if !other && p.Rows > 1000 {
+			other = true
+			if err := os.Rename(source.Path+".lock", source.Path+".lock.old"); err != nil { // or it would be refused
+				t.Error(err)
+			}
+			broken(t, source, to, 5)
+		}
+	}}.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "another copy into the same database has taken over") {
+		t.Errorf("got %v", err)
+	}
+	if got, want := moved(t, source, to), moved(t, source, emptyFile(t)); got.Digest != want.Digest {
+		t.Error("the copy that was taken over is not whole")
+	}
 }
