@@ -262,3 +262,98 @@ func refuses(t *testing.T, h home, engine string) {
 	wantSaid(t, refused(t, h.args("server", "--listen", "127.0.0.1:0")...), want)
 	wantSaid(t, refused(t, h.args("backup", filepath.Join(t.TempDir(), "x"))...), want)
 }
+
+// A restore into PostgreSQL changes nothing if it is refused, and goes on when
+// it is run again after a kill.
+func TestRestoreIntoPostgres(t *testing.T) {
+	source := newHome(t, "sqlite")
+	p := start(t, source.args()...)
+	keep(t, administrator(t, source.dir), "first")
+	file := filepath.Join(t.TempDir(), "kept.backup")
+	azekura(t, source.args("backup", file)...)
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	h := newHome(t, "postgres")
+	database := store.Config{URL: h.url}
+	restore := func(file string) []string { return h.args("restore", file, "--root-key", source.rootKey()) }
+	untouched := func(said string) {
+		t.Helper()
+		if left, _ := os.ReadDir(h.dir); len(left) > 0 {
+			t.Errorf("after %q there is %s", said, left[0].Name())
+		}
+		if unfinished(t, database) {
+			t.Errorf("after %q there is a copy", said)
+		}
+	}
+
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, damaged := range map[int][]byte{1: whole[:len(whole)-1], 2: whole[:len(whole)/2], 3: append(bytes.Clone(whole), 0)} {
+		cut := filepath.Join(t.TempDir(), fmt.Sprint(at))
+		if err := os.WriteFile(cut, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said := refused(t, restore(cut)...)
+		wantSaid(t, said, `the backup is damaged`)
+		untouched(said)
+	}
+	taken := newHome(t, "postgres")
+	if err := start(t, taken.args()...).stop(); err != nil {
+		t.Fatal(err)
+	}
+	wantSaid(t, refused(t, "restore", file, "--root-key", source.rootKey(), "--data-dir", taken.dir, "--database-url", h.url), `has another root key`)
+	said := refused(t, "restore", file, "--root-key", source.rootKey(), "--data-dir", h.dir, "--database-url", taken.url)
+	wantSaid(t, said, `is not empty: name one that is, nothing was changed`)
+	untouched(said)
+
+	// Killed as soon as it copies, it leaves what no server takes for whole.
+	if _, killed := killedAfter(t, 0, restore(file)...); !killed {
+		t.Fatal("it was not killed")
+	}
+	if unfinished(t, database) {
+		refuses(t, h, "postgres")
+	}
+	azekura(t, restore(file)...)
+	start(t, h.args()...)
+	kept(t, administrator(t, h.dir), "first")
+	for name := range readDir(t, h.dir) {
+		if strings.HasPrefix(name, "azekura.db") {
+			t.Errorf("%s is left", name)
+		}
+	}
+	wantSaid(t, refused(t, restore(file)...), `is not empty`)
+
+	// A killed backup of it leaves a copy, which the next one uses up.
+	again := filepath.Join(t.TempDir(), "again.backup")
+	scratch := filepath.Join(h.dir, "backup-postgres.scratch")
+	if err := os.WriteFile(scratch, []byte("half a database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	azekura(t, h.args("backup", again)...)
+	if _, err := os.Stat(scratch); err == nil {
+		t.Error("the copy is left")
+	}
+	wantSaid(t, azekura(t, "backup", "verify", again, "--root-key", h.rootKey()), `is whole and authentic`)
+	wantSaid(t, refused(t, "backup", again, "--data-dir", h.dir), `if the data is in PostgreSQL, give --database-url`)
+}
+
+// Progress is lines for a log, and one line on a terminal.
+func TestMeter(t *testing.T) {
+	var out strings.Builder
+	m := newMeter(&out)
+	for rows := range int64(1001) {
+		m.report(store.Progress{Step: "copy", Table: "a", Rows: rows, Total: 1000})
+	}
+	m.report(store.Progress{Step: "compare", Table: "b", Rows: 0, Total: 0})
+	m.close()
+	const want = "copy: 0 of 1000 rows (0 %), table a\ncopy: 1000 of 1000 rows (100 %), table a\ncompare: 0 of 0 rows (100 %), table b\n"
+	if out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+	if got := progressLine(store.Progress{Step: "copy", Table: "a", Rows: 500, Total: 1000}, 2*time.Second); got != "copy: 500 of 1000 rows (50 %), 250 rows a second, table a" {
+		t.Errorf("got %q", got)
+	}
+}
