@@ -21,6 +21,8 @@ import (
 
 var backupSecrets = flag.Int("backup-secrets", 200, "how many secrets TestBackupUnderLoad stores before it backs up")
 
+var backupRounds = flag.Int("backup-rounds", 1, "how many times TestBackupUnderLoad backs up")
+
 const backupWriters = 8
 
 // azekura runs a verb that has to succeed.
@@ -173,17 +175,20 @@ func backUpUnderLoad(t *testing.T, h home, file string, admin *servertest.Client
 	for range workers {
 		<-reached
 	}
-	before := known(workers)
-	paced(workers)
-	began := time.Now()
-	said := azekura(t, h.args("backup", file)...)
-	took := time.Since(began)
-	beside := paced(workers)
-	<-time.After(took) // for as many writes without a backup; nothing depends on it
-	alone := paced(workers)
+	var before map[string]string
+	for range *backupRounds {
+		before = known(workers)
+		paced(workers)
+		began := time.Now()
+		said := azekura(t, h.args("backup", file)...)
+		took := time.Since(began)
+		beside := paced(workers)
+		<-time.After(took) // for as many writes without a backup; nothing depends on it
+		alone := paced(workers)
+		t.Logf("%d secrets before; the backup took %v\nmeanwhile: %v\nas long without: %v\n%s", len(before), took, beside, alone, said)
+	}
 	stop()
 	writing.Wait()
-	t.Logf("%d secrets before; the backup took %v\nmeanwhile: %v\nas long without: %v\n%s", len(before), took, beside, alone, said)
 	return before
 }
 

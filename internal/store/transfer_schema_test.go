@@ -170,8 +170,8 @@ func TestPagesAreBounded(t *testing.T) {
 
 // Rows that differ in anything have another digest.
 func TestDigestTellsRowsApart(t *testing.T) {
-	x := &table{name: "x", columns: []column{{"a", "text"}, {"b", "bytea"}, {"c", "boolean"}, {"d", "bigint"}}}
-	other := &table{name: "x", columns: []column{{"a", "text"}, {"b", "bytea"}, {"c", "boolean"}, {"e", "bigint"}}}
+	x := &table{name: "x", columns: []column{{"a", "text"}, {"b", "bytea"}, {"c", "boolean"}, {"d", "bigint"}, {"e", "text"}, {"f", "text"}}}
+	other := &table{name: "x", columns: []column{{"a", "text"}, {"b", "bytea"}, {"c", "boolean"}, {"D", "bigint"}, {"e", "text"}, {"f", "text"}}}
 	seen := map[[32]byte]string{}
 	add := func(name string, of *table, rows ...[]any) {
 		d := newDigest(of)
@@ -183,7 +183,7 @@ func TestDigestTellsRowsApart(t *testing.T) {
 		}
 		seen[d.sum()] = name
 	}
-	base := []any{"a", []byte("b"), true, int64(1)}
+	base := []any{"a", []byte("b"), true, int64(1), "ef", "g"}
 	with := func(i int, v any) []any {
 		row := slices.Clone(base)
 		row[i] = v
@@ -198,12 +198,13 @@ func TestDigestTellsRowsApart(t *testing.T) {
 	add("longer text", x, with(0, "ab"))
 	add("null blob", x, with(1, nil))
 	add("empty blob", x, with(1, []byte{}))
-	add("shifted", x, []any{"ab", []byte{}, true, int64(1)})
+	add("shifted", x, []any{"ab", []byte{}, true, int64(1), "ef", "g"})
+	add("shifted text", x, []any{"a", []byte("b"), true, int64(1), "e", "fg"})
 	add("false", x, with(2, false))
 	add("null boolean", x, with(2, nil))
 	add("number", x, with(3, int64(2)))
 	add("negative", x, with(3, int64(-1)))
 	add("order", x, base, with(0, ""))
 	add("the other order", x, with(0, ""), base)
-	add("wrong place", x, []any{[]byte("a"), "b", true, int64(1)})
+	add("wrong place", x, []any{[]byte("a"), "b", true, int64(1), "ef", "g"})
 }
