@@ -131,11 +131,7 @@ func Inspect(ctx context.Context, path string, ask func(*Tx) error) (Contents, e
 // structure is damaged or a reference between its tables leads nowhere.
 func Check(ctx context.Context, path string) error {
 	err := readCopy(ctx, path, func(tx *Tx) error {
-		found, err := One(tx, func(s *string) []any { return []any{s} }, "PRAGMA integrity_check(1)")
-		if err == nil && found != "ok" {
-			err = errCorrupt
-		}
-		if err != nil {
+		if err := intact(tx); err != nil {
 			return err
 		}
 		broken, err := Collect(tx, func(s *string) []any { return []any{s} }, `SELECT DISTINCT "table" FROM pragma_foreign_key_check`)
@@ -148,6 +144,15 @@ func Check(ctx context.Context, path string) error {
 		return fmt.Errorf("check the copy %s of the database: %w", path, err)
 	}
 	return nil
+}
+
+// intact reads all of a SQLite database.
+func intact(tx *Tx) error {
+	found, err := One(tx, func(s *string) []any { return []any{s} }, "PRAGMA integrity_check(1)")
+	if err == nil && found != "ok" {
+		err = errCorrupt
+	}
+	return err
 }
 
 func readCopy(ctx context.Context, path string, fn func(*Tx) error) (err error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -30,7 +31,7 @@ type Transfer struct {
 
 // Progress is how far a Transfer is.
 type Progress struct {
-	Step        string // copy or compare
+	Step        string // copy, compare, and for PostgreSQL as the source read again
 	Table       string
 	Rows, Total int64 // of this step, in all tables
 }
@@ -65,12 +66,19 @@ func (t Transfer) Run(ctx context.Context) (c Copied, err error) {
 	if err := from.alone(ctx); err != nil {
 		return Copied{}, err
 	}
-	to, err := openDestination(ctx, t.To)
-	if err != nil {
+	r := newTransferRun(&t)
+	r.from = from
+	if t.To.URL == "" && absent(t.To.Path) {
+		defer func() {
+			if err != nil && !r.begun {
+				err = errors.Join(err, removeFile(t.To.Path))
+			}
+		}()
+	}
+	if r.to, err = openDestination(ctx, t.To); err != nil {
 		return Copied{}, fmt.Errorf("open the destination: %w", err)
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
-	r := newTransferRun(from, to, &t)
+	defer func() { err = errors.Join(err, r.to.close()) }()
 	if c, err = r.run(ctx); err != nil {
 		if r.begun && !errors.Is(err, ErrChanged) && !errors.Is(err, errDiffers) {
 			err = fmt.Errorf("%w; the same command goes on from here", err)
@@ -114,8 +122,8 @@ func CopyPostgres(ctx context.Context, cfg Config, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	r := newTransferRun(from, to, &Transfer{})
-	r.live = true
+	r := newTransferRun(&Transfer{})
+	r.from, r.to, r.live = from, to, true
 	_, err = r.run(ctx)
 	return errors.Join(err, to.close())
 }
@@ -132,8 +140,11 @@ type transferRun struct {
 	progress Progress
 }
 
-func newTransferRun(from, to *place, t *Transfer) *transferRun {
-	return &transferRun{Transfer: t, from: from, to: to, id: rand.Text()}
+func newTransferRun(t *Transfer) *transferRun { return &transferRun{Transfer: t, id: rand.Text()} }
+
+func absent(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (r *transferRun) run(ctx context.Context) (Copied, error) {
@@ -201,6 +212,11 @@ func (r *transferRun) readSchema(ctx context.Context, tx *Tx) error {
 		return ErrUnfinished
 	case version == 0:
 		return errors.New("there is no data of azekura in it")
+	}
+	if !r.from.shared { // an index with a hole would hide rows
+		if err := intact(tx); err != nil {
+			return err
+		}
 	}
 	if r.schema, err = schemaAt(ctx, version); err != nil {
 		return err
@@ -274,7 +290,7 @@ func (r *transferRun) report(t *table, rows int) {
 
 // unchanged reads the source again, as it is now.
 func (r *transferRun) unchanged(ctx context.Context) error {
-	different, err := r.compare(ctx, r.from)
+	different, err := r.compare(ctx, r.from, "read again")
 	if err == nil && different != "" {
 		err = fmt.Errorf("table %s: %w", different, ErrChanged)
 	}
@@ -283,7 +299,7 @@ func (r *transferRun) unchanged(ctx context.Context) error {
 
 // verify reads the destination.
 func (r *transferRun) verify(ctx context.Context) error {
-	different, err := r.compare(ctx, r.to)
+	different, err := r.compare(ctx, r.to, "compare")
 	if err == nil && different != "" {
 		err = fmt.Errorf("table %s: %w", different, errDiffers)
 	}
@@ -291,8 +307,8 @@ func (r *transferRun) verify(ctx context.Context) error {
 }
 
 // compare returns the first table that does not hold what was copied.
-func (r *transferRun) compare(ctx context.Context, p *place) (different string, err error) {
-	r.progress = Progress{Step: "compare", Total: r.progress.Total}
+func (r *transferRun) compare(ctx context.Context, p *place, step string) (different string, err error) {
+	r.progress = Progress{Step: step, Total: r.progress.Total}
 	err = p.view(func(tx *Tx) error {
 		for i, t := range r.schema.tables {
 			sum, err := t.digest(ctx, tx, func(rows int) { r.report(t, rows) })

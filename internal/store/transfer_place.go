@@ -229,7 +229,7 @@ func (p *place) alone(ctx context.Context) error {
 		if err != nil || s.count == 0 {
 			return err
 		}
-		if tries == 30 { // a backend outlives its client by some milliseconds
+		if tries == 50 { // a backend outlives its client by some milliseconds
 			return fmt.Errorf("%w: %d connections of the same user, which call themselves %q; stop every server of this database, and what else they are of, and run this again",
 				errInUse, s.count, s.names.V)
 		}

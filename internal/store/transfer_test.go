@@ -282,6 +282,28 @@ func TestCopyPostgresUnderWrites(t *testing.T) {
 	change(t, store.Config{Path: to}, func(*store.DB) {})
 }
 
+// Rows that an index has lost are not left out.
+func TestTransferOfADamagedFile(t *testing.T) {
+	source, to := filled(t, 1500), emptyFile(t)
+	raw, err := os.ReadFile(source.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const page = 4096
+	for at := len(raw) / 2 / page * page; at < len(raw)/2/page*page+page; at++ {
+		raw[at] = 0
+	}
+	if err := os.WriteFile(source.Path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (store.Transfer{From: source, To: to}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(to.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the destination was begun: %v", err)
+	}
+}
+
 // A server that opened the database before a copy began, and has made its
 // first rows since, asks again and learns of it.
 func TestFinished(t *testing.T) {
