@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 	"azekura/internal/store"
 	"azekura/internal/store/storetest"
 )
+
+var migrateRows = flag.Int("migrate-rows", 1000, "about how many rows TestMigrate puts into each table")
 
 // refused runs a verb that has to fail, and returns what it said.
 func refused(t *testing.T, args ...string) string {
@@ -95,7 +99,8 @@ func TestMigrate(t *testing.T) {
 		keep(t, admin, "first")
 		wantSaid(t, refused(t, h.args("migrate", "--to", "postgres")...), `copy .*azekura.db to the PostgreSQL database: open the source: .*another process uses this database`)
 	})
-	there := azekura(t, h.args("migrate", "--to", "postgres")...)
+	fill(t, h.dir, *migrateRows)
+	there := timed(t, h.args("migrate", "--to", "postgres")...)
 	wantSaid(t, there, `compare: \d+ of \d+ rows \(100 %\)`)
 	serve(h, func(admin *servertest.Client) {
 		kept(t, admin, "first")
@@ -109,7 +114,7 @@ func TestMigrate(t *testing.T) {
 	if err := os.Rename(filepath.Join(h.dir, "azekura.db"), filepath.Join(h.dir, "old.db")); err != nil {
 		t.Fatal(err)
 	}
-	back := azekura(t, h.args("migrate", "--to", "sqlite")...)
+	back := timed(t, h.args("migrate", "--to", "sqlite")...)
 	other := home{filepath.Join(t.TempDir(), "other"), storetest.PostgresURL(t)}
 	if err := errors.Join(os.CopyFS(other.dir, os.DirFS(h.dir)), os.Chmod(other.dir, 0o700), os.Chmod(other.rootKey(), 0o600)); err != nil {
 		t.Fatal(err)
@@ -158,6 +163,37 @@ func TestMigrateRefusals(t *testing.T) {
 	}
 }
 
+// fill adds rows to the database of a directory, which then still opens.
+func fill(t *testing.T, dir string, rows int) {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(dir, "azekura.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Fill(t, db, rows)
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`DELETE FROM keyring WHERE number <> 1`) // they open nothing
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// timed is azekura that tells what it took.
+func timed(t *testing.T, args ...string) string {
+	t.Helper()
+	began := time.Now()
+	cmd := exec.Command("azekura", args...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("azekura %s: %v: %s", args, err, out)
+	}
+	memory := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10
+	t.Logf("%s %s: %v, at most %d MiB of memory\n%s", args[0], args[2], time.Since(began), memory, out)
+	return string(out)
+}
+
 // unfinished says whether a copy into a database has begun and not ended.
 func unfinished(t *testing.T, cfg store.Config) bool {
 	t.Helper()
@@ -177,18 +213,7 @@ func TestKilledMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	database := store.Config{Path: filepath.Join(h.dir, "azekura.db")}
-	db, err := store.Open(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	storetest.Fill(t, db, 2000)
-	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Exec(`DELETE FROM keyring WHERE number <> 1`) // they open nothing
-		return err
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	fill(t, h.dir, 2000)
 	whole := killedAndFinished(t, h, "postgres", store.Config{URL: h.url})
 	if err := os.Rename(database.Path, filepath.Join(h.dir, "old.db")); err != nil {
 		t.Fatal(err)
