@@ -114,6 +114,9 @@ func TestSources(t *testing.T) {
 			"a": func() store.CacheStats { return store.CacheStats{Hits: 1, Misses: 2, Bytes: 3, Entries: 4} },
 			"b": func() store.CacheStats { return store.CacheStats{Hits: 5} },
 		},
+		Pool: func() (store.PoolState, bool) {
+			return store.PoolState{Used: 1, Idle: 2, Most: 16, Waits: 3, Waited: 1500 * time.Millisecond}, true
+		},
 	})
 	wantLines(t, m,
 		"# TYPE azekura_cache_hits_total counter", "# TYPE azekura_cache_bytes gauge",
@@ -121,6 +124,8 @@ func TestSources(t *testing.T) {
 		`azekura_cache_hits_total{cache="a"} 1`, `azekura_cache_misses_total{cache="a"} 2`,
 		`azekura_cache_bytes{cache="a"} 3`, `azekura_cache_entries{cache="a"} 4`,
 		`azekura_cache_hits_total{cache="b"} 5`,
+		`azekura_store_connections{state="used"} 1`, `azekura_store_connections{state="idle"} 2`, "azekura_store_connections_max 16",
+		"azekura_store_connection_waits_total 3", "azekura_store_connection_wait_seconds_total 1.5",
 	)
 }
 

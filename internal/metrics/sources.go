@@ -15,6 +15,9 @@ type Sources struct {
 	InFlight func() int64 // requests
 	Queued   func() int   // changes that wait to be written
 	Caches   map[string]func() store.CacheStats
+
+	// Pool is that of the database's connections; false says that it has none.
+	Pool func() (store.PoolState, bool)
 }
 
 // Watch registers where to read figures. It may be called once.
@@ -29,7 +32,36 @@ func (m *Metrics) Watch(s Sources) {
 			Help: "Changes that wait for their turn to be written.",
 		}, func() float64 { return float64(s.Queued()) }),
 		caches(s.Caches),
+		pool(s.Pool),
 	)
+}
+
+// pool has figures over PostgreSQL only.
+type pool func() (store.PoolState, bool)
+
+var (
+	poolConnections = prometheus.NewDesc("azekura_store_connections", "Connections to PostgreSQL.", []string{"state"}, nil)
+	poolMost        = prometheus.NewDesc("azekura_store_connections_max", "Connections to PostgreSQL that there may be.", nil, nil)
+	poolWaits       = prometheus.NewDesc("azekura_store_connection_waits_total", "Waits for a connection to PostgreSQL.", nil, nil)
+	poolWaited      = prometheus.NewDesc("azekura_store_connection_wait_seconds_total", "Time waited for connections to PostgreSQL.", nil, nil)
+)
+
+func (p pool) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{poolConnections, poolMost, poolWaits, poolWaited} {
+		to <- d
+	}
+}
+
+func (p pool) Collect(to chan<- prometheus.Metric) {
+	state, ok := p()
+	if !ok { // no figures are better than zeros
+		return
+	}
+	to <- prometheus.MustNewConstMetric(poolConnections, prometheus.GaugeValue, float64(state.Used), "used")
+	to <- prometheus.MustNewConstMetric(poolConnections, prometheus.GaugeValue, float64(state.Idle), "idle")
+	to <- prometheus.MustNewConstMetric(poolMost, prometheus.GaugeValue, float64(state.Most))
+	to <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(state.Waits))
+	to <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, state.Waited.Seconds())
 }
 
 // caches asks each cache once for an answer, so that its figures belong

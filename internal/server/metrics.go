@@ -96,6 +96,7 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, users *iam.Service
 	m.Watch(metrics.Sources{
 		InFlight: api.InFlight,
 		Queued:   s.db.Queued,
+		Pool:     s.db.Pool,
 		Caches: map[string]func() store.CacheStats{
 			"secrets":     s.secrets.CacheStats,
 			"credentials": users.CacheStats,

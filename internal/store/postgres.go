@@ -115,6 +115,14 @@ func (p *pgEngine) sole() bool { return false }
 
 func (p *pgEngine) queued() int { return 0 }
 
+func (p *pgEngine) poolState() PoolState {
+	s := p.pool.Stat()
+	return PoolState{
+		Used: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Most: int(s.MaxConns()),
+		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+	}
+}
+
 func (p *pgEngine) copyTo(context.Context, string) error {
 	return errors.New("copy the database: this is PostgreSQL, which CopyPostgres copies")
 }

@@ -131,6 +131,22 @@ func (db *DB) Close() error {
 // not queue here, and it is 0.
 func (db *DB) Queued() int { return db.engine.queued() }
 
+// A PoolState is what the connections to a database server are doing.
+type PoolState struct {
+	Used, Idle, Most int           // connections: at work, at rest, and how many there may be
+	Waits            int64         // for a connection, since the start
+	Waited           time.Duration // together
+}
+
+// Pool says how the connections to PostgreSQL are used. For SQLite, which has
+// none to run out of, it is false.
+func (db *DB) Pool() (PoolState, bool) {
+	if pg, ok := db.engine.(*pgEngine); ok {
+		return pg.poolState(), true
+	}
+	return PoolState{}, false
+}
+
 // View runs fn in a transaction that only reads; all of it sees one snapshot,
 // taken after View was called and holding every change acknowledged before.
 // fn may run twice, must not keep the Tx, and must not call View, Update or
