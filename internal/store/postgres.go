@@ -66,7 +66,7 @@ func openPostgres(ctx context.Context, cfg Config) (_ *DB, err error) {
 			pool.Close()
 		}
 	}()
-	if err := checkServer(ctx, pool); err != nil {
+	if err := firstContact(ctx, func() error { return checkServer(ctx, pool) }); err != nil {
 		return nil, translate(err)
 	}
 	if err := finishedPostgres(ctx, pool); err != nil {

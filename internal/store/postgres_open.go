@@ -30,6 +30,24 @@ func isPrimary(ctx context.Context, c *pgconn.PgConn) error {
 	return nil
 }
 
+// firstContact makes a connection. A server that has just been started too, or
+// is too busy to answer in time, gets as much patience as it has later; with
+// any other refusal the operator does not wait for the error.
+func firstContact(ctx context.Context, connect func() error) error {
+	for limit := time.Now().Add(patience); ; {
+		err := connect()
+		passes := stateOf(err) == cannotConnectNow || stateOf(err) == tooManyConnections || errors.Is(err, context.DeadlineExceeded)
+		if !passes || time.Now().After(limit) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(probePause):
+		}
+	}
+}
+
 // checkServer refuses a database that would sort otherwise than by bytes, or
 // would acknowledge what it can lose. It compares texts and does not ask for
 // the collation's name, which says little: that depends on its provider too.

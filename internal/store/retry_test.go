@@ -182,6 +182,36 @@ func TestShortRefusals(t *testing.T) {
 	}
 }
 
+// A server that is started together with its database waits for it a little,
+// and does not when the answer is no.
+func TestFirstContact(t *testing.T) {
+	proxy := newProxy(t, storetest.PostgresURL(t))
+	proxy.RefuseWith("57P03", "the database system is starting up")
+	opened := make(chan error, 1)
+	go func() {
+		db, err := store.Open(context.Background(), store.Config{URL: pgproxy.URL(proxy)})
+		if err == nil {
+			db.Close()
+		}
+		opened <- err
+	}()
+	if err := proxy.Await(t.Context(), func(_, accepted int) bool { return accepted >= 2 }); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Accept()
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+	proxy.RefuseWith("28P01", "password authentication failed")
+	_, before := proxy.Connections()
+	if _, err := store.Open(t.Context(), store.Config{URL: pgproxy.URL(proxy)}); err == nil {
+		t.Error("opened without a password")
+	}
+	if _, after := proxy.Connections(); after != before+1 {
+		t.Errorf("asked %d times for an answer that was no", after-before)
+	}
+}
+
 func TestSlowNetwork(t *testing.T) {
 	proxy := newProxy(t, storetest.PostgresURL(t))
 	db := openNode(t, pgproxy.URL(proxy))

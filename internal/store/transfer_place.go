@@ -109,7 +109,11 @@ func postgresPlace(ctx context.Context, cfg Config) (_ *place, err error) {
 		return nil, err
 	}
 	c := settings.ConnConfig
-	db, err := pgx.ConnectConfig(ctx, c)
+	var db *pgx.Conn
+	err = firstContact(ctx, func() (err error) {
+		db, err = pgx.ConnectConfig(ctx, c)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", translate(err))
 	}
