@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -506,4 +507,24 @@ func TestReplacedWhilePutting(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A version that was put after the secret was looked at has the labels that it
+// was put with, as ever since.
+func TestVersionYoungerThanTheSecretSeen(t *testing.T) {
+	w := newWorld(t)
+	w.create(secretText("1"))
+	c := w.call("GetSecretValue", &model.GetSecretValueInput{SecretId: new("s")})
+	seen, err := w.authorized(t.Context(), c, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.put("2")
+	v, err := w.byID(t.Context(), seen, *token("2"))
+	if err != nil || v == nil {
+		t.Fatal(v != nil, err)
+	}
+	if !slices.Equal(v.stages, []string{current}) {
+		t.Errorf("its labels are %v", v.stages)
+	}
 }
