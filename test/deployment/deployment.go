@@ -36,6 +36,7 @@ type Deployment struct {
 type node struct {
 	config process.Config
 	proxy  *pgproxy.Proxy  // to the database; nil on SQLite
+	traps  []*pgproxy.Trap // that may not have sprung yet
 	server *process.Server // nil while the node is down
 }
 
@@ -143,6 +144,16 @@ func (d *Deployment) Kill(nodes ...int) {
 	wg.Wait()
 }
 
+// LoseCommits has 2n of a node's COMMITs end with its connection, half of them
+// before the database has got them and half when it has done them. What is left
+// of that when the node is started again is forgotten.
+func (d *Deployment) LoseCommits(node, n int) {
+	at := d.nodes[node]
+	for range n {
+		at.traps = append(at.traps, at.proxy.Before("COMMIT", pgproxy.Cut), at.proxy.After("COMMIT", pgproxy.Cut))
+	}
+}
+
 // Start starts nodes that are down, all of them if it is given none.
 func (d *Deployment) Start(nodes ...int) error {
 	nodes = d.orAll(nodes)
@@ -150,6 +161,10 @@ func (d *Deployment) Start(nodes ...int) error {
 	var wg sync.WaitGroup
 	for i, n := range nodes {
 		wg.Go(func() {
+			for _, trap := range d.nodes[n].traps {
+				trap.Remove()
+			}
+			d.nodes[n].traps = nil
 			server, err := process.StartWith(d.nodes[n].config)
 			for try := 1; err != nil && d.Database != nil && try < 5; try++ {
 				// It gives up soon if a machine under load is slow to let it in.

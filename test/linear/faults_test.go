@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 
 	"azekura/test/deployment"
-	"azekura/test/pgproxy"
 )
 
 // A fault breaks something and mends it, while the clients go on.
@@ -43,9 +42,8 @@ func postgresFaults(d *deployment.Deployment) []fault {
 		{"kill the database server", d.RestartDatabase},
 		{"cut a node's connections to the database", func() error { d.Network(one()).Cut(); return nil }},
 		{"lose COMMITs, and answers to them", func() error {
-			for n := range 6 * d.Nodes() {
-				d.Network(n/6).Before("COMMIT", pgproxy.Cut)
-				d.Network(n/6).After("COMMIT", pgproxy.Cut)
+			for n := range d.Nodes() {
+				d.LoseCommits(n, 6)
 			}
 			return nil
 		}},
