@@ -146,9 +146,9 @@ func (l *load) check(t *testing.T, s *process.Server) {
 // eventually waits for what must come.
 func eventually(t *testing.T, what string, reached func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !reached(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !reached(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come within two minutes", what)
+			t.Fatalf("%s did not come within five minutes", what)
 		}
 	}
 }
@@ -182,6 +182,9 @@ func TestDiskErrors(t *testing.T) {
 				s.Kill()
 				l.end()
 				d.failWhen(nil)
+				if acknowledged, refused := l.counts(); acknowledged < 50 {
+					t.Errorf("%d secrets acknowledged, %d changes refused", acknowledged, refused)
+				}
 				if !strings.Contains(s.Log(), "disk") {
 					t.Errorf("the log does not say what is wrong:\n%.2000s", s.Log())
 				}
@@ -200,9 +203,6 @@ func failAndHeal(t *testing.T, d *disk, l *load, fail func(op, path string) bool
 		d.failOnce(t, fail)
 		d.failWhen(nil)
 		l.await(t, 200)
-	}
-	if acknowledged, refused := l.counts(); acknowledged == 0 || refused > acknowledged {
-		t.Errorf("%d changes refused, %d secrets acknowledged", refused, acknowledged)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // reads go on. When there is room the same server takes changes again.
 func TestFullDisk(t *testing.T) {
 	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=48m,mode=0700"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=200m,mode=0700"); err != nil {
 		t.Skipf("no file system of a limited size: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
@@ -28,7 +28,7 @@ func TestFullDisk(t *testing.T) {
 	for round := range 3 {
 		l.await(t, 100)
 		ballast := filepath.Join(disk, "ballast")
-		os.WriteFile(ballast, make([]byte, 48<<20), 0o600) // as much of it as there is room for
+		os.WriteFile(ballast, make([]byte, 200<<20), 0o600) // as much of it as there is room for
 		eventuallyRefused(t, s, round)
 		call(t, s, "GetSecretValue", get("s"))
 		call(t, s, "ListSecrets", map[string]any{"MaxResults": 100})
