@@ -20,7 +20,7 @@ import (
 	"azekura/internal/store/storetest"
 )
 
-var migrateRows = flag.Int("migrate-rows", 1000, "about how many rows TestMigrate puts into each table")
+var migrateRows = flag.Int("migrate-rows", 200, "about how many rows TestMigrate puts into each table")
 
 // refused runs a verb that has to fail, and returns what it said.
 func refused(t *testing.T, args ...string) string {
@@ -213,7 +213,7 @@ func TestKilledMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	database := store.Config{Path: filepath.Join(h.dir, "azekura.db")}
-	fill(t, h.dir, 2000)
+	fill(t, h.dir, 1000)
 	whole := killedAndFinished(t, h, "postgres", store.Config{URL: h.url})
 	if err := os.Rename(database.Path, filepath.Join(h.dir, "old.db")); err != nil {
 		t.Fatal(err)

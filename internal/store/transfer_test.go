@@ -54,7 +54,7 @@ func emptyFile(t *testing.T) store.Config {
 
 // There and back again, by each engine, every row of every table is the same.
 func TestTransferRoundTrip(t *testing.T) {
-	source := filled(t, 1500)
+	source := filled(t, 200)
 	pg, file := store.Config{URL: storetest.PostgresURL(t)}, emptyFile(t)
 	there, back, aside := moved(t, source, pg), moved(t, pg, file), moved(t, source, emptyFile(t))
 	for _, c := range []store.Copied{back, aside} {
@@ -115,10 +115,10 @@ func each(t *testing.T, f func(t *testing.T, to store.Config)) {
 // A copy that was broken off is refused as a database and goes on where it
 // stopped; what is there is not written again.
 func TestTransferGoesOn(t *testing.T) {
-	source := filled(t, 1500)
+	source := filled(t, 1100)
 	want := moved(t, source, emptyFile(t))
 	each(t, func(t *testing.T, to store.Config) {
-		for _, pages := range []int{1, 3, 8, 14} {
+		for _, pages := range []int{1, 5, 16} {
 			broken(t, source, to, pages)
 			if _, err := store.Open(t.Context(), to); !errors.Is(err, store.ErrUnfinished) {
 				t.Fatalf("opened after %d pages: %v", pages, err)
@@ -144,8 +144,8 @@ func TestTransferOfAChangedSource(t *testing.T) {
 			"emptied": `DELETE FROM keyring`,
 			"added":   `INSERT INTO keyring SELECT min(number) - 1, 'new', x'00', 'x', 0 FROM keyring`,
 		} {
-			source := filled(t, 1200)
-			broken(t, source, to, 20)
+			source := filled(t, 100)
+			broken(t, source, to, 14)
 			change(t, source, func(db *store.DB) { exec(t, db, statement) })
 			if _, err := (store.Transfer{From: source, To: to}).Run(t.Context()); !errors.Is(err, store.ErrChanged) {
 				t.Errorf("%s: %v", name, err)
@@ -164,7 +164,7 @@ func TestTransferOfAChangedSource(t *testing.T) {
 // A source that somebody writes to although it should stand still.
 func TestTransferNoticesChanges(t *testing.T) {
 	source := store.Config{URL: storetest.PostgresURL(t)}
-	moved(t, filled(t, 1500), source)
+	moved(t, filled(t, 100), source)
 	changed := false
 	_, err := store.Transfer{From: source, To: emptyFile(t), Progress: func(p store.Progress) {
 		if !changed && p.Rows > 0 {
@@ -247,7 +247,7 @@ func TestTransferOfTextThatPostgresRefuses(t *testing.T) {
 // a database of the same rows.
 func TestCopyPostgresUnderWrites(t *testing.T) {
 	pg := store.Config{URL: storetest.PostgresURL(t)}
-	moved(t, filled(t, 2000), pg)
+	moved(t, filled(t, 600), pg)
 	db := openNode(t, pg.URL)
 	exec(t, db, `DELETE FROM kms_aliases`, `DELETE FROM kms_material`, `DELETE FROM kms_keys`)
 	// Each change adds to two tables, so that a copy of two moments would show.
@@ -284,7 +284,7 @@ func TestCopyPostgresUnderWrites(t *testing.T) {
 
 // Rows that an index has lost are not left out.
 func TestTransferOfADamagedFile(t *testing.T) {
-	source, to := filled(t, 1500), emptyFile(t)
+	source, to := filled(t, 300), emptyFile(t)
 	raw, err := os.ReadFile(source.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -326,10 +326,10 @@ func TestFinished(t *testing.T) {
 // Of two copies into one database the one that began later goes on, and the
 // other writes nothing more.
 func TestTransfersDoNotMix(t *testing.T) {
-	source, to := filled(t, 1500), store.Config{URL: storetest.PostgresURL(t)}
+	source, to := filled(t, 200), store.Config{URL: storetest.PostgresURL(t)}
 	other := false
 	_, err := store.Transfer{From: source, To: to, Progress: func(p store.Progress) {
-		if !other && p.Rows > 1000 {
+		if !other && p.Rows > 500 {
 			other = true
 			if err := os.Rename(source.Path+".lock", source.Path+".lock.old"); err != nil { // or it would be refused
 				t.Error(err)
