@@ -71,9 +71,10 @@ func TestSettingsOfConnections(t *testing.T) {
 // viewAll runs fn on each connection that reads, at the same time.
 func viewAll(t *testing.T, db *DB, fn func(*Tx) error) {
 	t.Helper()
+	conns := db.engine.(*sqliteEngine).reads.conns
 	var views, inside sync.WaitGroup
-	for range db.engine.(*sqliteEngine).reads.conns {
-		inside.Add(1)
+	inside.Add(len(conns))
+	for range conns {
 		views.Go(func() {
 			err := db.View(context.Background(), func(tx *Tx) error {
 				inside.Done()
