@@ -20,7 +20,6 @@ type bench struct {
 
 	mu       sync.Mutex
 	children []*child // to be ended whatever happens
-	filled   []string // stores of this run, by directory
 }
 
 // say tells who waits what is going on.

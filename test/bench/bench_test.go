@@ -113,3 +113,21 @@ func TestPatterns(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+// An answer may come in any pieces.
+func TestAnswerSize(t *testing.T) {
+	const answer = "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 12\r\nZ: 1\r\n\r\n"
+	for n := range len(answer) {
+		if headers, body, err := answerSize([]byte(answer[:n])); headers != 0 || body != 0 || err != nil {
+			t.Errorf("%q: %d, %d, %v", answer[:n], headers, body, err)
+		}
+	}
+	if headers, body, err := answerSize([]byte(answer + "abc")); headers != len(answer) || body != 12 || err != nil {
+		t.Errorf("%d, %d, %v", headers, body, err)
+	}
+	for _, wrong := range []string{"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nX: Content-Length: 1\r\n\r\n"} {
+		if _, _, err := answerSize([]byte(wrong)); err == nil {
+			t.Errorf("%q was taken", wrong)
+		}
+	}
+}

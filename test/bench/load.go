@@ -27,6 +27,10 @@ type load struct {
 	requests func(round int) (next func(connection, n int) []byte, err error)
 
 	least int // bytes that a right answer has
+
+	// sleepy loads have a goroutine for each connection, which sleeps until its
+	// answer comes, as TLS needs; the others one thread that polls.
+	sleepy bool
 }
 
 // A sample is what one run of a load measured.
@@ -34,6 +38,7 @@ type sample struct {
 	perSecond float64
 	cpu       time.Duration // of the server's process, per request
 	busy      float64       // the part of the time that the server's process had a processor
+	idle      float64       // the part of the time that a polling generator had nothing to do
 	p50, p99  time.Duration
 }
 
@@ -43,6 +48,9 @@ func (l load) run(round int, duration time.Duration) (sample, error) {
 	next, err := l.requests(round)
 	if err != nil {
 		return sample{}, err
+	}
+	if !l.sleepy {
+		return l.poll(next, duration)
 	}
 	conns := make([]net.Conn, l.connections)
 	defer func() {
@@ -65,33 +73,45 @@ func (l load) run(round int, duration time.Duration) (sample, error) {
 // clocked runs workers until a deadline and sums up what they measured, each of
 // its own requests to t.
 func clocked(t target, workers int, duration time.Duration, work func(n int, deadline time.Time) ([]time.Duration, error)) (sample, error) {
+	return measured(t, func() ([]time.Duration, time.Duration, error) {
+		results := make([][]time.Duration, workers)
+		errs := make([]error, workers)
+		deadline := time.Now().Add(duration)
+		var wg sync.WaitGroup
+		for n := range workers {
+			wg.Go(func() { results[n], errs[n] = work(n, deadline) })
+		}
+		wg.Wait()
+		return slices.Concat(results...), 0, errors.Join(errs...)
+	})
+}
+
+// measured calls send, which returns how long each of its requests took and how
+// long it had nothing to do.
+func measured(t target, send func() (took []time.Duration, idle time.Duration, err error)) (sample, error) {
 	before, err := t.cpuTime()
 	if err != nil {
 		return sample{}, err
 	}
-	results := make([][]time.Duration, workers)
-	errs := make([]error, workers)
 	start := time.Now()
-	deadline := start.Add(duration)
-	var wg sync.WaitGroup
-	for n := range workers {
-		wg.Go(func() { results[n], errs[n] = work(n, deadline) })
-	}
-	wg.Wait()
+	all, idle, err := send()
 	elapsed := time.Since(start)
-	after, err := t.cpuTime()
-	if err := errors.Join(append(errs, err)...); err != nil {
+	if err != nil {
 		return sample{}, err
 	}
-	all := slices.Concat(results...)
-	slices.Sort(all)
+	after, err := t.cpuTime()
+	if err != nil {
+		return sample{}, err
+	}
 	if len(all) == 0 {
 		return sample{}, errors.New("no request was answered")
 	}
+	slices.Sort(all)
 	return sample{
 		perSecond: float64(len(all)) / elapsed.Seconds(),
 		cpu:       (after - before) / time.Duration(len(all)),
 		busy:      (after - before).Seconds() / elapsed.Seconds(),
+		idle:      idle.Seconds() / elapsed.Seconds(),
 		p50:       all[len(all)/2],
 		p99:       all[len(all)*99/100],
 	}, nil

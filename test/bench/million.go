@@ -28,7 +28,7 @@ func (b *bench) millionSecrets() (section, error) {
 	if err != nil {
 		return s, err
 	}
-	t := s.table("", thousands(b.million), "")
+	t := s.table("comparison", thousands(b.million), "reference")
 	if err := b.largeStart(&s, t, large); err != nil {
 		return s, err
 	}

@@ -100,6 +100,7 @@ func (b *bench) readPair(s *section, t *table, name string, ours, floor *node, c
 		for _, f := range []figure{perSecond, cpu, p50, p99} {
 			t.compare(name, f, results[0], results[1], nil)
 		}
+		t.busy(results[0], results[1])
 		return nil
 	}
 	what := fmt.Sprintf("GetSecretValue, %s connections: ", name)
@@ -110,6 +111,7 @@ func (b *bench) readPair(s *section, t *table, name string, ours, floor *node, c
 	t.compare(name, cpu, results[0], results[1], s.atMost(what+"CPU a request against the floor", results[0].over(results[1], cpu), 1.4))
 	t.compare(name, p50, results[0], results[1], nil)
 	t.compare(name, p99, results[0], results[1], s.atMost(what+"p99 against the floor", results[0].over(results[1], p99), 2))
+	t.busy(results[0], results[1])
 	return nil
 }
 

@@ -57,7 +57,7 @@ type table struct {
 }
 
 func (s *section) table(first, ours, reference string) *table {
-	t := &table{head: []string{first, "", ours, reference, "ratio", "target", ""}}
+	t := &table{head: []string{first, "figure", ours, reference, "ratio", "target", ""}}
 	s.tables = append(s.tables, t)
 	return t
 }
@@ -85,6 +85,18 @@ func (t *table) ratio(name, what, ours, reference string, ratio spreadOf, g *goa
 		cells[5], cells[6] = g.target, g.verdict()
 	}
 	t.row(cells...)
+}
+
+// busy adds lines that say how much of its processor each side used, and how
+// much of its own the generator had left: a side that had time left while the
+// generator had some, too, was held up by something else.
+func (t *table) busy(ours, reference series) {
+	for _, f := range []figure{
+		{name: "server busy", of: func(s sample) float64 { return 100 * s.busy }},
+		{name: "generator idle", of: func(s sample) float64 { return 100 * s.idle }},
+	} {
+		t.row("", f.name, fmt.Sprintf("%.0f %%", ours.median(f)), fmt.Sprintf("%.0f %%", reference.median(f)), "", "", "")
+	}
 }
 
 // named is the name that a line goes by: its own or that of one above.
@@ -128,10 +140,15 @@ const method = `
 - What serves has one processor, the load generator another. PostgreSQL belongs to what serves.
 - A connection sends its next request when it has its answer, so requests/s and latency are two sides of one thing. Latency is
   measured by the generator, whose own work is in it, the same for both sides.
-- The generator writes requests that are signed beforehand and reads answers by hand, since net/http's client would cost more
-  than the server. It checks status and length of each answer. Writes must differ, so they are signed as they are sent.
+- The generator is one thread that polls its connections and never sleeps: to wake a sleeping one would cost the server 4 µs at
+  each answer, which a client on another machine would not, and only the server that leaves it time to sleep. How much of its
+  time it found nothing to do is shown: it is not what limits either side. It sends requests that are signed beforehand, and
+  checks status and length of each answer. Over TLS it is a goroutine a connection, for plain HTTP beside it, too.
 - CPU is the processor time of the server's process by the kernel's scheduler clock, user and system, divided by the requests.
+- Server busy is the part of the time that the server's process had its processor. With one connection the rest is the way there
+  and back; else it was spent in waiting for the disk.
 - The server's settings are the defaults, unless a section says otherwise. That includes a log line a request, to a file.
+- ` + "`.cache/bench -only reads,tls -report FILE`" + ` measures some sections alone, ` + "`-help`" + ` tells the rest.
 - 1 MB is 1,000,000 bytes, 1 KiB is 1,024.
 `
 

@@ -144,14 +144,31 @@ func anywhere(n, all int) func(round int) []int {
 }
 
 // puts is PutSecretValue to one secret after the other. Each request must be
-// another, so they are signed as they are sent. salt tells the loads of one
-// store apart.
+// another; they are signed before the run, somewhat more than the last one
+// sent, and beyond that as they are sent. salt tells the loads of one store
+// apart.
 func (t target) puts(connections, secrets, salt int) load {
+	const first = 5_000
+	sent := first
 	return load{target: t, connections: connections, requests: func(round int) (func(connection, n int) []byte, error) {
-		return func(connection, n int) []byte {
-			name := secretName((connection + n*connections) % secrets)
-			token := fmt.Sprintf("%08d-%08d-%08d-%08d", salt, round, connection, n)
-			request, err := t.request("PutSecretValue", fmt.Sprintf(`{"SecretId":%q,"ClientRequestToken":%q,"SecretString":%q}`, name, token, value1K))
+		sign := func(n int) ([]byte, error) {
+			return t.request("PutSecretValue", fmt.Sprintf(`{"SecretId":%q,"ClientRequestToken":"%010d-%010d-%010d","SecretString":%q}`,
+				secretName(n%secrets), salt, round, n, value1K))
+		}
+		signed := make([][]byte, sent+sent/2)
+		for n := range signed {
+			var err error
+			if signed[n], err = sign(n); err != nil {
+				return nil, err
+			}
+		}
+		sent = 0
+		return func(int, int) []byte {
+			n := sent
+			if sent++; n < len(signed) {
+				return signed[n]
+			}
+			request, err := sign(n)
 			if err != nil {
 				panic(err) // of a URL that has served until now
 			}

@@ -116,7 +116,7 @@ but for the one secret that is read, has been opened before, and was closed in o
 	if err != nil {
 		return s, err
 	}
-	compareStarts(&s, s.table("", "azekura", "floor"), "empty store", "Start to first answer against the floor's", times[0], times[1], 3)
+	compareStarts(&s, s.table("store", "azekura", "floor"), "empty", "Start to first answer against the floor's", times[0], times[1], 3)
 	idle, err := b.idle(dir)
 	if err != nil {
 		return s, err
@@ -125,7 +125,7 @@ but for the one secret that is read, has been opened before, and was closed in o
 	if err != nil {
 		return s, err
 	}
-	t := s.plain("", "", "target", "")
+	t := s.plain("what", "measured", "target", "")
 	for _, g := range []*goal{
 		s.atMost("Idle RSS, MB", idle, 40),
 		s.atMost("Binary, MB", spreadOver([]float64{float64(size.Size()) / 1e6}), 60),

@@ -36,6 +36,7 @@ with the connections, and with the time that the disk takes.`
 			for _, f := range []figure{cpu, p50, p99} {
 				t.compare(name, f, results[0], results[1], nil)
 			}
+			t.busy(results[0], results[1])
 			commits := after.since(before, "azekura_store_commit_changes_count")
 			s.note("Over %d connections a commit held %.1f changes on average, and COMMIT took %.2f ms.", connections,
 				after.since(before, "azekura_store_commit_changes_sum")/commits,
