@@ -168,11 +168,20 @@ func (r *transferRun) holds(tx *Tx) error {
 	return err
 }
 
-// finish removes the mark. From here on the destination is a database.
+// finish removes the mark. From here on the destination is a database, and
+// PostgreSQL knows what is in it: without statistics, which it would gather by
+// itself a minute later, it reads all secrets of a region for a page of a list.
 func (r *transferRun) finish() error {
 	err := r.to.update(func(tx *Tx) error {
 		if err := r.holds(tx); err != nil {
 			return err
+		}
+		if r.to.shared {
+			for _, t := range r.schema.tables {
+				if _, err := tx.Exec(`ANALYZE ` + quoted(t.name)); err != nil {
+					return err
+				}
+			}
 		}
 		_, err := tx.Exec(`DROP TABLE ` + mark)
 		return err
