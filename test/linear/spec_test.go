@@ -8,6 +8,10 @@ import (
 	"azekura/test/model"
 )
 
+// patience bounds the search for one order. One that exists is mostly found in
+// milliseconds; seldom calls overlap so that there are too many to try.
+const patience = 20 * time.Second
+
 // explain looks for an order of the calls on one secret that explains the
 // answers.
 func explain(calls []called) porcupine.CheckResult {
@@ -15,7 +19,7 @@ func explain(calls []called) porcupine.CheckResult {
 	for i, c := range calls {
 		operations[i] = porcupine.Operation{ClientId: c.client, Input: c.call, Call: c.begin, Output: c.answer, Return: c.end}
 	}
-	return porcupine.CheckOperationsTimeout(specification(), operations, time.Minute)
+	return porcupine.CheckOperationsTimeout(specification(), operations, patience)
 }
 
 func specification() porcupine.Model {
