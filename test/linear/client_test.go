@@ -67,6 +67,7 @@ type caller struct {
 	id    int
 	made  int
 	again *model.Call // whose outcome it does not know
+	pause time.Duration
 	http  *http.Client
 }
 
@@ -107,14 +108,29 @@ func (c *caller) call(ctx context.Context) error {
 		case errors.Is(err, model.Unsent):
 			continue
 		case err != nil && in.Reads():
-			return nil
+			return c.backOff(ctx)
 		case err != nil:
 			answer, c.again = unknown, &in
 		}
 		about.heard(in, answer)
 		c.add(called{client: c.id, call: in, begin: began, end: ended, answer: answer, server: server})
+		if err != nil {
+			return c.backOff(ctx)
+		}
+		c.pause = 0
 		return nil
 	}
+}
+
+// backOff waits a while, as SDKs do, and longer each time: a node says at once
+// that the database is away, and all calls would be made before it is back.
+func (c *caller) backOff(ctx context.Context) error {
+	c.pause = min(max(2*c.pause, 50*time.Millisecond), time.Second)
+	select {
+	case <-time.After(rand.N(c.pause)):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // next makes up a call.
