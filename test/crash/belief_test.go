@@ -99,4 +99,7 @@ func (b *belief) move(c *model.Call) {
 	if ids := s.IDs(); len(ids) > 0 && (c.Label == model.Current || rand.IntN(4) > 0) {
 		c.Version = ids[rand.IntN(len(ids))]
 	}
+	if c.Label == model.Current && s.Pending != "" && rand.IntN(2) == 0 { // as a rotation ends
+		c.Version = s.Pending
+	}
 }
