@@ -46,13 +46,14 @@ var errAnew = errors.New("the secret must be read again")
 // The value is sealed before the transaction, since that is no work for the
 // writer all changes wait for. It is bound to the secret's ARN, so if another
 // secret has taken the name in between, it is sealed again.
-func (s *Service) addVersion(ctx context.Context, c *call.Call, secretID string, n newVersion) (*secret, *version, error) {
-	for {
-		sec, v, err := s.tryAddVersion(ctx, c, secretID, n)
-		if !errors.Is(err, errMoved) {
-			return sec, v, err
+func (s *Service) addVersion(ctx context.Context, c *call.Call, secretID string, n newVersion) (sec *secret, v *version, err error) {
+	const tries = 20 // of a name that is given to one secret after another
+	for range tries {
+		if sec, v, err = s.tryAddVersion(ctx, c, secretID, n); !errors.Is(err, errMoved) {
+			break
 		}
 	}
+	return sec, v, err
 }
 
 func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID string, n newVersion) (*secret, *version, error) {
