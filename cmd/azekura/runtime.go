@@ -44,16 +44,16 @@ func (o *overlap) closeLater() {
 }
 
 const (
-	heapBallast = 64 << 20
-	heapGrowth  = 50  // percent of heap and ballast
+	heapBallast = 80 << 20
+	heapGrowth  = 65  // percent of heap and ballast
 	startGrowth = 400 // percent: a start makes 12 MiB of garbage, which need not be looked through
 	startLength = time.Second
 )
 
-// calmCollector lets the heap grow by 32 MiB and half of what is alive before
-// garbage is collected. By Go's own rule, the double of what is alive, a server
-// with little in its cache collects a hundred times a second; with a full
-// cache this is less memory than by that rule. What makes the difference is a
+// calmCollector lets the heap grow by 50 MiB and two thirds of what is alive
+// before garbage is collected. By Go's own rule, the double of what is alive, a
+// server with little in its cache collects a hundred times a second; with a
+// full cache of the default size this is about as much memory as by that rule. What makes the difference is a
 // ballast that counts as alive; nothing touches it, so it takes no memory.
 // GOGC and GOMEMLIMIT in the environment are somebody's own choice.
 func calmCollector() (stop func()) {

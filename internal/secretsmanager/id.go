@@ -57,6 +57,16 @@ func (i id) reachable(c *call.Call) bool { return i.region == c.Region }
 // in -?????? or * match.
 func (i id) unresolved() string { return arnOf(i.account, i.region, i.name, "??????") }
 
+// splitARN undoes arnOf.
+func splitARN(arn string) (account, region, name, suffix string) {
+	rest := arn[len("arn:aws:secretsmanager:"):]
+	region, rest, _ = strings.Cut(rest, ":")
+	account, rest, _ = strings.Cut(rest, ":")
+	rest = rest[len("secret:"):]
+	at := len(rest) - suffixLength - 1
+	return account, region, rest[:at], rest[at+1:]
+}
+
 func arnOf(account, region, name, suffix string) string {
 	return "arn:aws:secretsmanager:" + region + ":" + account + ":secret:" + name + "-" + suffix
 }

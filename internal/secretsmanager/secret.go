@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"slices"
 	"strings"
 
 	"azekura/internal/api"
@@ -95,10 +96,43 @@ func (s *secret) staged(label string) *version {
 	return s.labelled(s.stages[label])
 }
 
-// hold makes of a secret what the cache keeps, with its labelled versions.
+// hold makes of a secret what the cache keeps, with its labelled versions. Texts
+// that are the same, or part of another, are kept once: each would be one more
+// thing for the garbage collector to visit, in each of many secrets.
 func (s *secret) hold(versions []version) {
+	s.fullARN = s.arn()
+	s.account, s.region, s.name, s.suffix = splitARN(s.fullARN)
 	s.versions = versions
+	once := make(labels, len(s.stages))
+	for label, id := range s.stages {
+		once[wellKnown(label)] = id
+	}
+	for i := range versions {
+		v := &versions[i]
+		v.kind, v.stages = wellKnown(v.kind), slices.Clone(v.stages)
+		for n, label := range v.stages {
+			v.stages[n] = wellKnown(label)
+			once[label] = v.id
+		}
+	}
+	s.stages = once
 	s.present = s.labelled(s.stages[current])
+}
+
+// wellKnown is the text itself, and of those that most secrets have the one
+// that the program holds.
+func wellKnown(text string) string {
+	switch text {
+	case current:
+		return current
+	case previous:
+		return previous
+	case kindString:
+		return kindString
+	case kindBinary:
+		return kindBinary
+	}
+	return text
 }
 
 // labelled finds a version that has any label, in a secret from the cache.

@@ -327,18 +327,19 @@ func (s *shard[V]) release(key string, e *entry[V]) {
 }
 
 // insert makes room by the CLOCK rule: the hand goes round, spares once what
-// was used since it last passed, and takes the rest.
+// was used since it last passed, and takes the rest. It goes on from what it
+// has taken, too: in that place is now the entry that came last, which would
+// else be the next to go, and what nobody uses would stay.
 func (s *shard[V]) insert(e *entry[V]) {
 	if e.bytes > s.limit {
 		return
 	}
 	for s.bytes+e.bytes > s.limit {
 		s.hand %= len(s.ring)
-		if old := s.ring[s.hand]; old.used.Swap(false) {
-			s.hand++
-		} else {
+		if old := s.ring[s.hand]; !old.used.Swap(false) {
 			s.remove(old)
 		}
+		s.hand++
 	}
 	e.at = len(s.ring)
 	s.ring = append(s.ring, e)

@@ -187,6 +187,32 @@ func TestCacheBound(t *testing.T) {
 	})
 }
 
+// Keys that are used push out those that are not, however many there were.
+func TestCacheMakesRoomForWhatIsUsed(t *testing.T) {
+	db := storetest.Memory(t)
+	const limit, size = 1 << 20, 800 // a thousand entries
+	loads := 0
+	cache := store.NewCache(db, limit, func(string) int64 { return size }, func(_ *store.Tx, key string) (string, error) {
+		loads++
+		return key, nil
+	})
+	get := func(kind string, keys int) {
+		for n := range keys {
+			if _, err := cache.Get(t.Context(), fmt.Sprint(kind, n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	get("idle", 2000)
+	for range 5 {
+		loads = 0
+		get("busy", 700)
+	}
+	if loads != 0 {
+		t.Errorf("%d of 700 keys that fit were loaded again", loads)
+	}
+}
+
 func TestCacheKeepsNothing(t *testing.T) {
 	storetest.EachEmbedded(t, func(t *testing.T, db *store.DB) {
 		for name, cache := range map[string]*store.Cache[int64]{
