@@ -16,7 +16,7 @@ import (
 // import the room and what lies below the floor named here.
 var floors = []string{
 	"api arn store envelope sigv4",
-	"api/shape policy seal api/secretsmanager backup store/storetest/postgres",
+	"api/shape policy seal api/secretsmanager api/iam api/sts api/organizations backup store/storetest/postgres",
 	"api/gen api/apitest call store/storetest",
 	"wire kms iam",
 	"secretsmanager sts metrics",

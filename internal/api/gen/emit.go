@@ -86,7 +86,16 @@ func (g *generator) emitOperations() error {
 	for _, name := range slices.Sorted(maps.Keys(g.model.Operations)) {
 		g.printf("%q,\n", name)
 	}
-	g.printf("}\n")
+	g.printf("}\n\n")
+	switch meta.Protocol {
+	case "json":
+		g.printf("// Target begins each X-Amz-Target.\nconst Target = %q\n", meta.TargetPrefix)
+	case "query":
+		g.printf("// Version and Namespace are what the query protocol calls the API by.\n")
+		g.printf("const (\nVersion = %q\nNamespace = %q\n)\n", meta.APIVersion, meta.XMLNamespace)
+	default:
+		return fmt.Errorf("protocol %q is not known", meta.Protocol)
+	}
 	return nil
 }
 
@@ -103,6 +112,9 @@ func (g *generator) emitInputs() error {
 func (g *generator) emitOutputs() error {
 	for _, name := range slices.Sorted(slices.Values(g.service.operations)) {
 		output := g.model.Operations[name].Output
+		if output != nil && g.model.Metadata.Protocol == "query" && output.ResultWrapper != name+"Result" {
+			return fmt.Errorf("output of %s is wrapped in %q", name, output.ResultWrapper)
+		}
 		if output == nil {
 			g.printf("// %sOutput stands for no output: %[1]s answers nil.\n", name)
 		} else {
@@ -122,7 +134,7 @@ func (g *generator) emitShapes() error {
 	}
 	for _, name := range names {
 		g.printf("// %s is the model's structure of that name.\n", exported(name))
-		if err := g.structure(exported(name), &reference{name}); err != nil {
+		if err := g.structure(exported(name), &reference{Shape: name}); err != nil {
 			return err
 		}
 	}
@@ -152,6 +164,9 @@ func (g *generator) structure(name string, ref *reference) error {
 }
 
 func (g *generator) field(member entry[reference], required bool) error {
+	if where := member.value.LocationName; where != "" && where != member.name {
+		return fmt.Errorf("it is called %s on the wire", where)
+	}
 	f := field{member: shape.Rules{Required: required}}
 	name := exported(member.name)
 	if name != member.name {
@@ -204,6 +219,11 @@ func (g *generator) describe(f *field, name string, at shape.Level) (string, err
 		return "", err
 	}
 	f.tag(at, r)
+	for _, ref := range []reference{s.Member, s.Key, s.Value} {
+		if s.Flattened || ref.LocationName != "" {
+			return "", fmt.Errorf("shape %s is a flattened or renamed %s", name, s.Type)
+		}
+	}
 	if s.Sensitive && s.Type != "string" && s.Type != "blob" {
 		return "", fmt.Errorf("shape %s is a sensitive %s, which has no Go type yet", name, s.Type)
 	}

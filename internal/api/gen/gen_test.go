@@ -9,7 +9,7 @@ import (
 )
 
 const small = `{
-	"metadata": {"apiVersion": "2020-01-01", "serviceFullName": "AWS Small"},
+	"metadata": {"apiVersion": "2020-01-01", "serviceFullName": "AWS Small", "protocol": "json", "targetPrefix": "Small_20200101"},
 	"operations": {
 		"Put": {"input": {"shape": "PutRequest"}, "errors": [{"shape": "GoneException"}, {"shape": "Broken"}, {"shape": "Short"}]},
 		"Peek": {"input": {"shape": "PeekRequest"}, "documentation": "told nowhere"}
@@ -50,6 +50,9 @@ var Operations = []string{
 	"Peek",
 	"Put",
 }
+
+// Target begins each X-Amz-Target.
+const Target = "Small_20200101"
 `,
 		"outputs.gen.go": `package small
 
@@ -125,6 +128,34 @@ type PutInput struct {
 	}
 }
 
+// A service of the query protocol is called by its version, and answers in an
+// element whose name the wire makes of the operation's.
+func TestGenerateQuery(t *testing.T) {
+	const protocol = `"protocol": "query", "xmlNamespace": "https://small.example/doc/"`
+	query := strings.Replace(small, `"protocol": "json", "targetPrefix": "Small_20200101"`, protocol, 1)
+	wrapped := func(name string) []byte {
+		return []byte(strings.Replace(query, `"input": {"shape": "PutRequest"}`,
+			`"input": {"shape": "PutRequest"}, "output": {"shape": "Other", "resultWrapper": "`+name+`"}`, 1))
+	}
+	files, err := generate(smallService, wrapped("PutResult"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `
+// Version and Namespace are what the query protocol calls the API by.
+const (
+	Version   = "2020-01-01"
+	Namespace = "https://small.example/doc/"
+)
+`
+	if got := string(files["operations.gen.go"]); !strings.HasSuffix(got, want) {
+		t.Errorf("got %s\nwant at its end %s", got, want)
+	}
+	if _, err := generate(smallService, wrapped("Result")); err == nil || !strings.Contains(err.Error(), `wrapped in "Result"`) {
+		t.Errorf("another wrapper: got %v", err)
+	}
+}
+
 func TestGenerateTwice(t *testing.T) {
 	first, err := generate(smallService, []byte(small))
 	if err != nil {
@@ -150,6 +181,10 @@ func TestGenerateRefuses(t *testing.T) {
 		{"sensitive list", `"type": "list", "member": {"shape": "Name"}`, `"type": "list", "sensitive": true, "member": {"shape": "Name"}`, "sensitive list"},
 		{"shape", `"shape": "Kind"`, `"shape": "Nowhere"`, "Nowhere is not in the model"},
 		{"operation", `"Put":`, `"Pat":`, "operation Put is not in the model"},
+		{"protocol", `"protocol": "json"`, `"protocol": "ec2"`, `protocol "ec2"`},
+		{"renamed member", `"Blob": {"shape": "Blob"}`, `"Blob": {"shape": "Blob", "locationName": "blob"}`, "called blob on the wire"},
+		{"renamed element", `"member": {"shape": "Name"}`, `"member": {"shape": "Name", "locationName": "item"}`, "renamed list"},
+		{"flattened", `"type": "list", "member": {"shape": "Name"}`, `"type": "list", "flattened": true, "member": {"shape": "Name"}`, "flattened or renamed list"},
 		{"map keys", `"key": {"shape": "Id"}`, `"key": {"shape": "Size"}`, "keys of type int64"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -54,38 +54,6 @@ import (
 // new version may bring operations and members to decide about.
 const botocoreVersion = "1.43.75"
 
-// A service is one API to generate.
-type service struct {
-	name       string   // of the Go package
-	model      string   // folder in the wheel's data: service/version
-	operations []string // that we serve
-}
-
-func services() []service {
-	return []service{
-		{name: "secretsmanager", model: "secretsmanager/2017-10-17", operations: []string{
-			"BatchGetSecretValue",
-			"CreateSecret",
-			"DeleteResourcePolicy",
-			"DeleteSecret",
-			"DescribeSecret",
-			"GetRandomPassword",
-			"GetResourcePolicy",
-			"GetSecretValue",
-			"ListSecretVersionIds",
-			"ListSecrets",
-			"PutResourcePolicy",
-			"PutSecretValue",
-			"RestoreSecret",
-			"TagResource",
-			"UntagResource",
-			"UpdateSecret",
-			"UpdateSecretVersionStage",
-			"ValidateResourcePolicy",
-		}},
-	}
-}
-
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("gen: ")

@@ -14,6 +14,9 @@ type model struct {
 	Metadata struct {
 		ServiceFullName string
 		APIVersion      string `json:"apiVersion"`
+		Protocol        string // json or query
+		TargetPrefix    string // json only
+		XMLNamespace    string // query only
 	}
 	Operations map[string]operation
 	Shapes     map[string]*modelShape
@@ -24,7 +27,13 @@ type operation struct {
 	Errors        []reference
 }
 
-type reference struct{ Shape string }
+// A reference is to a shape. LocationName and ResultWrapper are read to be
+// refused, where they are not what our wire says anyway.
+type reference struct {
+	Shape         string
+	LocationName  string
+	ResultWrapper string // query only: the element around an output
+}
 
 type modelShape struct {
 	Type      string
@@ -37,6 +46,7 @@ type modelShape struct {
 	Pattern   string
 	Enum      []string
 	Sensitive bool
+	Flattened bool // a list or map of the query protocol, to be refused
 	Exception bool
 	Fault     bool // an exception that is the server's
 	Error     struct {

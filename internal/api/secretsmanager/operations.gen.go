@@ -29,3 +29,6 @@ var Operations = []string{
 	"UpdateSecretVersionStage",
 	"ValidateResourcePolicy",
 }
+
+// Target begins each X-Amz-Target.
+const Target = "secretsmanager"

@@ -121,8 +121,18 @@ func parseBound(text string) (*int64, error) {
 
 var javaUnicode = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
 
+// lookahead gives the patterns that look ahead, which Go's cannot, in other
+// words: among texts of the modelled length they match the same.
+var lookahead = map[string]string{
+	// A hyphen that no hyphen follows, between a first and a last character.
+	`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`: `[a-z0-9]+(-[a-z0-9]+)*`,
+}
+
 // Regexp compiles a modelled pattern. AWS writes Java's dialect and matches the
 // whole value, whether the pattern is anchored or not.
 func Regexp(pattern string) (*regexp.Regexp, error) {
+	if same, ok := lookahead[pattern]; ok {
+		pattern = same
+	}
 	return regexp.Compile(`\A(?:` + javaUnicode.ReplaceAllString(pattern, `\x{$1}`) + `)\z`)
 }

@@ -69,6 +69,9 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// accountAlias looks ahead, which Go's patterns do not.
+const accountAlias = `^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`
+
 func TestRegexp(t *testing.T) {
 	for _, c := range []struct {
 		pattern, value string
@@ -82,6 +85,12 @@ func TestRegexp(t *testing.T) {
 		{"^a$", "a\n", false},
 		{`[\u0020-\u00FF]+`, "aÿ", true},
 		{`[\u0020-\u00FF]+`, "aĀ", false},
+		{accountAlias, "abc", true},
+		{accountAlias, "a-b-0", true},
+		{accountAlias, "a--b", false},
+		{accountAlias, "-ab", false},
+		{accountAlias, "ab-", false},
+		{accountAlias, "aB", false},
 	} {
 		re, err := Regexp(c.pattern)
 		if err != nil {
