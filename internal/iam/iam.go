@@ -65,7 +65,7 @@ var ErrNoAdminKey = errors.New("the first administrator has no active access key
 // it changes nothing and returns false; if that is another account than the one
 // asked for, an error says so.
 func (s *Service) Bootstrap(ctx context.Context, account string) (AccessKey, bool, error) {
-	id, err := newAccessKeyID(account)
+	id, err := NewAccessKeyID(PrefixAccessKey, account)
 	if err != nil {
 		return AccessKey{}, false, fmt.Errorf("make the first account: %w", err)
 	}

@@ -64,7 +64,7 @@ func TestBootstrap(t *testing.T) {
 		if err != nil || !made {
 			t.Fatal(made, err)
 		}
-		if len(key.Secret) != 40 || accountOf(key.AccessKeyID) != account {
+		if of, _ := AccountOf(key.AccessKeyID); len(key.Secret) != 40 || of != account {
 			t.Errorf("an access key %v with a secret of %d characters", key, len(key.Secret))
 		}
 		if second, made, err := again(s).Bootstrap(t.Context(), account); err != nil || made || second != (AccessKey{}) {

@@ -1,42 +1,41 @@
 package iam
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// accountOf reads an access key id as AWS's GetAccessKeyInfo does.
-func accountOf(id string) string {
-	n := uint64(0)
-	for _, c := range id[4:12] {
-		n = n<<5 | uint64(strings.IndexRune(alphabet, c))
-	}
-	last := uint64(strings.IndexByte(alphabet, id[12])) >> 4
-	return fmt.Sprintf("%012d", 2*(n-1<<39)+last)
-}
-
 func TestAccessKeyIDTellsTheAccount(t *testing.T) {
-	for id, want := range map[string]string{ // AWS's own
-		"AKIARZPUZDIKGB2VALC4": "123456789012",
-		"ASIAQAAAAAAAGMKEM7X5": "000000000000",
+	for id, want := range map[string]string{
+		"AKIARZPUZDIKGB2VALC4":  "123456789012", // AWS's own
+		"ASIAQAAAAAAAGMKEM7X5":  "000000000000",
+		"AIDARZPUZDIKGB2VALC4":  "",
+		"AKIARZPUZDIKGB2VALC":   "",
+		"AKIARZPUZDIKGB2VALC44": "",
+		"AKIARZPUZDIKGB2VALC1":  "", // not in the alphabet
+		"akiarzpuzdikgb2valc4":  "",
+		"AKIAIOSFODNN7EXAMPLE":  "", // older than the form
+		"ASIA7777777777777777":  "", // more than twelve digits
+		"ASIA":                  "",
+		"":                      "",
 	} {
-		if got := accountOf(id); got != want {
-			t.Fatalf("%s is read as of account %s, want %s", id, got, want)
+		if got, ok := AccountOf(id); got != want || ok != (want != "") {
+			t.Errorf("%s is read as of account %q, %v, want %q", id, got, ok, want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		account := rapid.StringMatching(`[0-9]{12}`).Draw(t, "account")
-		id, err := newAccessKeyID(account)
+		prefix := rapid.SampledFrom([]string{PrefixAccessKey, PrefixSession}).Draw(t, "prefix")
+		id, err := NewAccessKeyID(prefix, account)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(id) != 20 || !strings.HasPrefix(id, "AKIA") || strings.Trim(id, alphabet) != "" {
+		if len(id) != 20 || !strings.HasPrefix(id, prefix) || strings.Trim(id, alphabet) != "" {
 			t.Fatalf("%s is not of IAM's form", id)
 		}
-		if got := accountOf(id); got != account {
+		if got, ok := AccountOf(id); got != account || !ok {
 			t.Fatalf("%s is of account %s, want %s", id, got, account)
 		}
 	})
@@ -44,7 +43,7 @@ func TestAccessKeyIDTellsTheAccount(t *testing.T) {
 
 func TestAccessKeyIDNeedsAnAccount(t *testing.T) {
 	for _, account := range []string{"", "1", "11111111111a", "+11111111111", "1111111111111"} {
-		if id, err := newAccessKeyID(account); err == nil {
+		if id, err := NewAccessKeyID(PrefixAccessKey, account); err == nil {
 			t.Errorf("%q was taken for an account: %s", account, id)
 		}
 	}
