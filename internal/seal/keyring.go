@@ -2,8 +2,11 @@ package seal
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -14,13 +17,31 @@ import (
 )
 
 // A Keyring seals what the server itself keeps: the material of KMS keys, the
-// secrets of access keys, page tokens. It may be used concurrently.
+// secrets of access keys, page tokens, sessions. It may be used concurrently.
 type Keyring struct {
 	newest uuid.UUID
-	keys   map[uuid.UUID]*envelope.Sealer
+	keys   map[uuid.UUID]ringKey
 }
 
-func (*Keyring) String() string { return "keyring ***" }
+func (Keyring) String() string             { return redacted }
+func (Keyring) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+const redacted = "keyring ***"
+
+// A ringKey is a key of the ring at its two works, which share no key: one
+// seals, from the other Secret derives.
+type ringKey struct {
+	sealer *envelope.Sealer
+	parent envelope.Key
+}
+
+func newRingKey(key *envelope.Key) (ringKey, error) {
+	parent, err := hkdf.Key(sha256.New, key[:], nil, "keyring: secrets", envelope.KeySize)
+	if err != nil {
+		return ringKey{}, err
+	}
+	return ringKey{envelope.NewSealer(key), envelope.Key(parent)}, nil
+}
 
 // OpenKeyring unwraps the keyring of a store, or makes one if the store has
 // none. If root is not the key that wrapped it, the error says so.
@@ -56,7 +77,7 @@ func Opens(ctx context.Context, tx *store.Tx, root envelope.Root) error {
 }
 
 func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*Keyring, error) {
-	ring := &Keyring{keys: map[uuid.UUID]*envelope.Sealer{}}
+	ring := &Keyring{keys: map[uuid.UUID]ringKey{}}
 	for _, row := range rows {
 		key, err := root.Unwrap(ctx, row.wrapped, keyringAAD(row.id))
 		switch {
@@ -71,7 +92,9 @@ func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*Keyrin
 		if ring.newest, err = uuid.Parse(row.id); err != nil {
 			return nil, err
 		}
-		ring.keys[ring.newest] = envelope.NewSealer(key)
+		if ring.keys[ring.newest], err = newRingKey(key); err != nil {
+			return nil, err
+		}
 	}
 	return ring, nil
 }
@@ -119,21 +142,44 @@ func keyringAAD(id string) []byte { return envelope.AAD("keyring key", id) }
 
 // Seal encrypts under the newest key and binds to aad, see envelope.Sealer.
 func (k *Keyring) Seal(plaintext, aad []byte) []byte {
-	return append(slices.Clone(k.newest[:]), k.keys[k.newest].Seal(plaintext, aad)...)
+	return append(slices.Clone(k.newest[:]), k.keys[k.newest].sealer.Seal(plaintext, aad)...)
 }
 
 // Open decrypts what Seal made under any key of the ring. The error is
 // envelope.ErrOpen.
 func (k *Keyring) Open(blob, aad []byte) ([]byte, error) {
+	key, rest, err := k.keyOf(blob)
+	if err != nil {
+		return nil, err
+	}
+	return key.sealer.Open(rest, aad)
+}
+
+// Secret derives size bytes, at most 255*32, that only who has the ring can
+// know, from what aad says and from a blob that Seal made: the same for the
+// same two, whichever keys have come to the ring since. It does not open the
+// blob: whether that is whole, and belongs to aad, Open says. The error is
+// envelope.ErrOpen if no key of the ring sealed the blob.
+//
+// It is HKDF with SHA-256 (RFC 5869), from a key that seals nothing.
+func (k *Keyring) Secret(blob, aad []byte, size int) ([]byte, error) {
+	key, rest, err := k.keyOf(blob)
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(sha256.New, key.parent[:], rest, string(aad), size)
+}
+
+func (k *Keyring) keyOf(blob []byte) (ringKey, []byte, error) {
 	var id uuid.UUID
 	if len(blob) < len(id) {
-		return nil, envelope.ErrOpen
+		return ringKey{}, nil, envelope.ErrOpen
 	}
-	sealer := k.keys[uuid.UUID(blob[:len(id)])]
-	if sealer == nil {
-		return nil, envelope.ErrOpen
+	key, ok := k.keys[uuid.UUID(blob[:len(id)])]
+	if !ok {
+		return ringKey{}, nil, envelope.ErrOpen
 	}
-	return sealer.Open(blob[len(id):], aad)
+	return key, blob[len(id):], nil
 }
 
 // OpenKey is Open for a blob that holds a key.

@@ -145,6 +145,47 @@ func TestKeyringComesBack(t *testing.T) {
 	})
 }
 
+// A secret of a blob stays what it is when the ring is opened again and when a
+// key has come to it, and is another for another blob, place or ring.
+func TestSecret(t *testing.T) {
+	db, root, here := storetest.Memory(t), Memory(), []byte("here")
+	ring, err := OpenKeyring(t.Context(), db, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob := ring.Seal([]byte("hello"), here)
+	secret, err := ring.Secret(blob, here, 30)
+	if err != nil || len(secret) != 30 {
+		t.Fatal(len(secret), err)
+	}
+	again, err := OpenKeyring(t.Context(), db, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := envelope.NewKey()
+	again.newest = uuid.New()
+	if again.keys[again.newest], err = newRingKey(&key); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := again.Secret(blob, here, 30); err != nil || !slices.Equal(got, secret) {
+		t.Errorf("after a new key it is another secret, %v", err)
+	}
+	for what, derive := range map[string]func() ([]byte, error){
+		"there":      func() ([]byte, error) { return ring.Secret(blob, []byte("there"), 30) },
+		"other blob": func() ([]byte, error) { return ring.Secret(ring.Seal([]byte("hello"), here), here, 30) },
+		"other key":  func() ([]byte, error) { return again.Secret(again.Seal([]byte("hello"), here), here, 30) },
+	} {
+		if got, err := derive(); err != nil || slices.Equal(got, secret) {
+			t.Errorf("%s: the same secret, or %v", what, err)
+		}
+	}
+	for _, foreign := range [][]byte{nil, blob[:15], append(make([]byte, 16), blob[16:]...)} {
+		if _, err := ring.Secret(foreign, here, 30); !errors.Is(err, envelope.ErrOpen) {
+			t.Errorf("of a foreign blob: %v", err)
+		}
+	}
+}
+
 func TestWrongRootKey(t *testing.T) {
 	db := storetest.Open(t)
 	right, wrong := Memory(), Memory()
@@ -169,8 +210,7 @@ func TestWrongRootKey(t *testing.T) {
 
 func TestNothingPrints(t *testing.T) {
 	key := envelope.Key([]byte("0123456789abcdef0123456789abcdef"))
-	ring := &Keyring{keys: map[uuid.UUID]*envelope.Sealer{}}
-	ring.keys[ring.newest] = envelope.NewSealer(&key)
+	ring := &Keyring{keys: map[uuid.UUID]ringKey{{}: {envelope.NewSealer(&key), key}}}
 	var all strings.Builder
 	for _, v := range []any{newRoot(&key), ring, *ring} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
