@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync/atomic"
 
 	"azekura/internal/api"
 	"azekura/internal/call"
@@ -26,17 +24,8 @@ type Credential struct {
 	Principal   call.Principal
 	Policies    *policy.Set // all that bear on the principal
 
-	rev     int64                       // of the user
-	signing atomic.Pointer[[]scopedKey] // copied on write, latest first
-}
-
-// maxSigning bounds the signing keys that a credential keeps: a few services
-// in a few regions, on two days around midnight.
-const maxSigning = 16
-
-type scopedKey struct {
-	date, region, service string
-	key                   sigv4.Key
+	rev     int64 // of the user
+	signing sigv4.Keys
 }
 
 func (c *Credential) String() string               { return c.AccessKeyID }
@@ -46,23 +35,9 @@ func (c *Credential) MarshalText() ([]byte, error) { return []byte(c.AccessKeyID
 
 // SigningKey is the key that the credential signs with on a date (YYYYMMDD) in
 // a region for a service. The last few are kept, for as long as the credential
-// is: with it they go when the access key changes. Which scopes are asked for
-// is a stranger's choice; to push others out costs them four HMACs.
+// is: with it they go when the access key changes.
 func (c *Credential) SigningKey(date, region, service string) sigv4.Key {
-	var kept []scopedKey
-	if p := c.signing.Load(); p != nil {
-		kept = *p
-	}
-	for i := range kept {
-		if k := &kept[i]; k.date == date && k.region == region && k.service == service {
-			return k.key
-		}
-	}
-	fresh := scopedKey{strings.Clone(date), strings.Clone(region), strings.Clone(service),
-		sigv4.DeriveKey(string(c.Secret), date, region, service)}
-	longer := slices.Concat([]scopedKey{fresh}, kept[:min(len(kept), maxSigning-1)])
-	c.signing.Store(&longer) // who loses a race derives again
-	return fresh.key
+	return c.signing.Of(string(c.Secret), date, region, service)
 }
 
 func (c *Credential) stamp() store.Stamp { return store.Stamp{ID: c.AccessKeyID, Rev: c.rev} }
@@ -70,7 +45,7 @@ func (c *Credential) stamp() store.Stamp { return store.Stamp{ID: c.AccessKeyID,
 // size is about what a credential takes in memory, in bytes, once it keeps all
 // the signing keys that it may.
 func (c *Credential) size() int64 {
-	return int64(1024 + maxSigning*160 + len(c.AccessKeyID) + len(c.Secret) + 2*len(c.Principal.ARN))
+	return int64(1024 + sigv4.KeysSize + len(c.AccessKeyID) + len(c.Secret) + 2*len(c.Principal.ARN))
 }
 
 // Credential finds an access key by its id; the error is store.ErrNotFound if

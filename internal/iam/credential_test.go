@@ -6,50 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
-
-	"azekura/internal/sigv4"
 )
-
-func TestSigningKeys(t *testing.T) {
-	c := &Credential{AccessKeyID: "AKIA", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			for i := range 5 * maxSigning {
-				date := fmt.Sprintf("202603%02d", i%(2*maxSigning))
-				for range 2 { // derived, then kept
-					if c.SigningKey(date, "us-east-1", "iam") != sigv4.DeriveKey(string(c.Secret), date, "us-east-1", "iam") {
-						t.Errorf("the wrong key for %s", date)
-					}
-				}
-			}
-		})
-	}
-	all.Wait()
-	if n := len(*c.signing.Load()); n != maxSigning {
-		t.Errorf("%d signing keys are kept, want %d", n, maxSigning)
-	}
-	a := c.SigningKey("20260314", "us-east-1", "iam")
-	for name, b := range map[string]sigv4.Key{
-		"date":    c.SigningKey("20260315", "us-east-1", "iam"),
-		"region":  c.SigningKey("20260314", "us-west-2", "iam"),
-		"service": c.SigningKey("20260314", "us-east-1", "sts"),
-	} {
-		if a == b {
-			t.Errorf("another %s gives the same key", name)
-		}
-	}
-}
-
-func TestSigningKeyIsKept(t *testing.T) {
-	c := &Credential{Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
-	c.SigningKey("20260314", "us-east-1", "secretsmanager")
-	if n := testing.AllocsPerRun(100, func() { c.SigningKey("20260314", "us-east-1", "secretsmanager") }); n != 0 {
-		t.Errorf("%v allocations for a key that is kept", n)
-	}
-}
 
 func TestACredentialPrintsAsItsID(t *testing.T) {
 	c := &Credential{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", Secret: "x"}
