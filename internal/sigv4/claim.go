@@ -25,10 +25,17 @@ const (
 	maxToken         = 16 << 10
 )
 
-const (
-	skew       = 5 * time.Minute
-	maxExpires = 7 * 24 * time.Hour
-)
+const maxExpires = 7 * 24 * time.Hour
+
+// window is how far a claim's time may be from the server's. Those of AWS's
+// services that speak the query protocol are patient.
+func (c *Claim) window() time.Duration {
+	switch c.Service {
+	case "iam", "sts":
+		return 15 * time.Minute
+	}
+	return 5 * time.Minute
+}
 
 // A Claim is what a request says of its signature. It prints without token
 // and signature.
@@ -300,24 +307,34 @@ func (c *Claim) CheckScope(service string, regions []string) error {
 	return nil
 }
 
-// CheckTime says whether the claim holds at a time: within five minutes of it
-// or, presigned, until it expires. Every error is an *Error of kind Mismatch.
+// CheckTime says whether the claim holds at a time: within five minutes of it,
+// or fifteen for IAM and STS, or, presigned, until it expires. STS does not
+// mind what a presigned request says of that: it holds for its fifteen minutes,
+// on which Kubernetes' tokens for EKS rely. Every error is an *Error of kind
+// Mismatch.
 func (c *Claim) CheckTime(now time.Time) error {
 	now = now.UTC()
-	age, window := skew, "5 min."
-	if c.Presigned {
-		age, window = c.Expires, strconv.Itoa(int(c.Expires/time.Second))+" sec."
+	skew := c.window()
+	age, expires := skew, c.Presigned && c.Service != "sts"
+	if expires {
+		age = c.Expires
 	}
-	if oldest := now.Add(-age); c.Time.Before(oldest) || c.Presigned && c.Time.Equal(oldest) {
+	if oldest := now.Add(-age); c.Time.Before(oldest) || expires && c.Time.Equal(oldest) {
+		limit := inMinutes(skew)
+		if expires {
+			limit = strconv.Itoa(int(age/time.Second)) + " sec."
+		}
 		return &Error{Mismatch, "Signature expired: " + c.Time.Format(timeForm) + " is now earlier than " + oldest.Format(timeForm) +
-			" (" + now.Format(timeForm) + " - " + window + ")"}
+			" (" + now.Format(timeForm) + " - " + limit + ")"}
 	}
 	if newest := now.Add(skew); c.Time.After(newest) {
 		return &Error{Mismatch, "Signature not yet current: " + c.Time.Format(timeForm) + " is still later than " + newest.Format(timeForm) +
-			" (" + now.Format(timeForm) + " + 5 min.)"}
+			" (" + now.Format(timeForm) + " + " + inMinutes(skew) + ")"}
 	}
 	return nil
 }
+
+func inMinutes(d time.Duration) string { return strconv.Itoa(int(d/time.Minute)) + " min." }
 
 // A parameter is one decoded pair of a query.
 type parameter struct{ name, value string }

@@ -163,6 +163,8 @@ func TestCheckTime(t *testing.T) {
 	signed := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	header := &Claim{Time: signed}
 	url := &Claim{Time: signed, Presigned: true, Expires: time.Hour}
+	iam, sts := &Claim{Time: signed, Service: "iam"}, &Claim{Time: signed, Service: "sts"}
+	stsURL := &Claim{Time: signed, Service: "sts", Presigned: true, Expires: time.Minute}
 	for _, tt := range []struct {
 		name    string
 		claim   *Claim
@@ -178,6 +180,12 @@ func TestCheckTime(t *testing.T) {
 		{"presigned expired", url, time.Hour, "Signature expired: 20260115T120000Z is now earlier than 20260115T120000Z (20260115T130000Z - 3600 sec.)"},
 		{"presigned early", url, -5 * time.Minute, ""},
 		{"presigned too early", url, -6 * time.Minute, "Signature not yet current"},
+		{"iam old", iam, 15 * time.Minute, ""},
+		{"sts early", sts, -15 * time.Minute, ""},
+		{"sts too old", sts, 15*time.Minute + time.Second, "Signature expired: 20260115T120000Z is now earlier than 20260115T120001Z (20260115T121501Z - 15 min.)"},
+		{"iam too early", iam, -15*time.Minute - time.Second, "Signature not yet current: 20260115T120000Z is still later than 20260115T115959Z (20260115T114459Z + 15 min.)"},
+		{"sts presigned for a minute", stsURL, 15 * time.Minute, ""},
+		{"sts presigned too old", stsURL, 16 * time.Minute, "Signature expired: 20260115T120000Z is now earlier than 20260115T120100Z (20260115T121600Z - 15 min.)"},
 	} {
 		err := tt.claim.CheckTime(signed.Add(tt.after).In(time.FixedZone("", 3600)))
 		if tt.message == "" {

@@ -34,7 +34,7 @@ func BenchmarkGetSecretValue(b *testing.B) {
 		if err := decode(body.bytes, in, inPlan); err != nil {
 			b.Fatal(err)
 		}
-		if err := check(in, inPlan); err != nil {
+		if err := check(in, inPlan, open); err != nil {
 			b.Fatal(err)
 		}
 		body.release()

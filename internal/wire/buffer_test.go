@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"azekura/internal/api"
+	"azekura/internal/call"
 )
 
 // What a buffer gives up holds nothing of what was in it: neither what it had
@@ -44,7 +45,7 @@ func TestRespondDropsHalfAnAnswer(t *testing.T) {
 	b := &buffer{bytes: []byte(`{"SecretString":"sec`)}
 	half := b.bytes
 	w := httptest.NewRecorder()
-	respond(w, b, api.UnknownOperation())
+	respond(w, &call.Call{}, b, api.UnknownOperation(), awsJSON{})
 	if got := w.Body.String(); got != `{"__type":"UnknownOperationException"}` {
 		t.Errorf("got %s", got)
 	}

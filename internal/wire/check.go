@@ -16,11 +16,18 @@ import (
 // times the size of the input that it complains of.
 const maxViolations = 32
 
+// A tone is how violations are told.
+type tone int
+
+const (
+	open     tone = iota // with values and enumerations, except what is sensitive
+	discreet             // with neither, as by IAM
+)
+
 // check holds a decoded input against the constraints of the model. It answers
-// AWS's ValidationException, which tells all violations at once and repeats
-// values, except those that are sensitive.
-func check(in any, p *plan) error {
-	var c checker
+// AWS's ValidationException, which tells all violations at once.
+func check(in any, p *plan, how tone) error {
+	c := checker{how: how}
 	c.structure(reflect.ValueOf(in).Elem(), p, "")
 	switch n := len(c.violations); n {
 	case 0:
@@ -32,7 +39,10 @@ func check(in any, p *plan) error {
 	}
 }
 
-type checker struct{ violations []string }
+type checker struct {
+	how        tone
+	violations []string
+}
 
 // fail notes a violation; shown is how the value is repeated: " 'x'", " null"
 // or "".
@@ -80,8 +90,8 @@ func (c *checker) value(v reflect.Value, w *value, path string) {
 		c.structure(v, w.structure, path+".")
 		return
 	}
-	for _, constraint := range w.broken(v) {
-		c.fail(w.show(v), path, constraint)
+	for _, constraint := range w.broken(v, c.how) {
+		c.fail(w.show(v, c.how), path, constraint)
 	}
 	switch w.kind {
 	case list:
@@ -101,8 +111,8 @@ func (c *checker) elements(v reflect.Value, w *value, path string) {
 	for i := range v.Len() {
 		elem := v.Index(i)
 		if w.elem.isPlain() {
-			if w.elem.broken(elem) != nil {
-				c.fail(w.show(v), path, "Member must satisfy constraint: "+w.elem.allTexts())
+			if w.elem.broken(elem, c.how) != nil {
+				c.fail(w.show(v, c.how), path, "Member must satisfy constraint: "+w.elem.allTexts(c.how))
 				return
 			}
 			continue
@@ -114,24 +124,24 @@ func (c *checker) elements(v reflect.Value, w *value, path string) {
 func (c *checker) entries(v reflect.Value, w *value, path string) {
 	badKey, badValue := false, false
 	for key, elem := range v.Seq2() {
-		badKey = badKey || w.key.broken(key) != nil
-		badValue = badValue || w.elem.isPlain() && w.elem.broken(elem) != nil
+		badKey = badKey || w.key.broken(key, c.how) != nil
+		badValue = badValue || w.elem.isPlain() && w.elem.broken(elem, c.how) != nil
 		if !w.elem.isPlain() {
 			c.value(elem, w.elem, path+"."+key.String()+".member")
 		}
 	}
 	if badKey {
-		c.fail(w.show(v), path, "Map keys must satisfy constraint: "+w.key.allTexts())
+		c.fail(w.show(v, c.how), path, "Map keys must satisfy constraint: "+w.key.allTexts(c.how))
 	}
 	if badValue {
-		c.fail(w.show(v), path, "Map value must satisfy constraint: "+w.elem.allTexts())
+		c.fail(w.show(v, c.how), path, "Map value must satisfy constraint: "+w.elem.allTexts(c.how))
 	}
 }
 
 func (v *value) isPlain() bool { return v.elem == nil && v.structure == nil }
 
 // broken lists the constraints of its own level that v breaks; nil if none.
-func (w *value) broken(v reflect.Value) []string {
+func (w *value) broken(v reflect.Value, how tone) []string {
 	var texts []string
 	r := &w.rules
 	tooSmall, tooLarge := w.outside(v)
@@ -145,7 +155,7 @@ func (w *value) broken(v reflect.Value) []string {
 		texts = append(texts, patternText(r))
 	}
 	if r.Enum != nil && !slices.Contains(r.Enum, v.String()) {
-		texts = append(texts, enumText(r))
+		texts = append(texts, enumText(r, how))
 	}
 	return texts
 }
@@ -198,12 +208,15 @@ func patternText(r *shape.Rules) string {
 	return "Member must satisfy regular expression pattern: " + r.Pattern
 }
 
-func enumText(r *shape.Rules) string {
+func enumText(r *shape.Rules, how tone) string {
+	if how == discreet {
+		return "Member must satisfy enum value set"
+	}
 	return "Member must satisfy enum value set: [" + strings.Join(r.Enum, ", ") + "]"
 }
 
 // allTexts are all constraints of v, as AWS tells them of elements.
-func (v *value) allTexts() string {
+func (v *value) allTexts(how tone) string {
 	var texts []string
 	if v.rules.Max != nil {
 		texts = append(texts, v.atMost())
@@ -215,16 +228,16 @@ func (v *value) allTexts() string {
 		texts = append(texts, patternText(&v.rules))
 	}
 	if v.rules.Enum != nil {
-		texts = append(texts, enumText(&v.rules))
+		texts = append(texts, enumText(&v.rules, how))
 	}
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
 // show is how a violation repeats v: quoted after a blank, or not at all. What
 // could hold something sensitive further down is not repeated.
-func (w *value) show(v reflect.Value) string {
+func (w *value) show(v reflect.Value, how tone) string {
 	switch {
-	case w.sensitive:
+	case w.sensitive || how == discreet:
 		return ""
 	case w.kind == text:
 		return " '" + v.String() + "'"

@@ -10,58 +10,47 @@ import (
 	"azekura/internal/sigv4"
 )
 
-// answerTo is the error that the caller is told of: AWS's errors as they are,
-// a bad signature under AWS's name of it, and of everything else only that the
-// server failed.
-func answerTo(err error) *api.Error {
+// told is the error of AWS's in err that the caller is told of as it is; nil
+// if there is none.
+func told(err error) *api.Error {
 	if e, ok := errors.AsType[*api.Error](err); ok && e.Status >= http.StatusBadRequest {
 		return e
 	}
-	if e, ok := errors.AsType[*sigv4.Error](err); ok {
-		if code, known := unauthenticated(e.Kind); known {
-			return &api.Error{Code: code, Status: http.StatusBadRequest, Message: e.Message}
-		}
-	}
-	return &api.Error{
-		Code:     "InternalServiceError",
-		Status:   http.StatusInternalServerError,
-		Message:  "An error occurred on the server side.",
-		Modelled: true,
-		Err:      err,
-	}
+	return nil
 }
 
-func unauthenticated(kind sigv4.Kind) (code string, known bool) {
-	switch kind {
-	case sigv4.Missing:
-		return "MissingAuthenticationTokenException", true
-	case sigv4.Incomplete:
-		return "IncompleteSignatureException", true
-	case sigv4.UnknownKey:
-		return "UnrecognizedClientException", true
-	case sigv4.ExpiredToken:
-		return "ExpiredTokenException", true
-	case sigv4.Mismatch:
-		return "InvalidSignatureException", true
+// refusal is the answer to a request that is not authentic, under the code
+// that a protocol has for it; nil if that is not what err says.
+func refusal(err error, codes map[sigv4.Kind]string, status int) *api.Error {
+	e, ok := errors.AsType[*sigv4.Error](err)
+	if !ok {
+		return nil
 	}
-	return "", false
+	code, known := codes[e.Kind]
+	if !known {
+		return nil
+	}
+	return &api.Error{Code: code, Status: status, Message: e.Message}
 }
 
-// encodeError appends e's body. AWS spells the message's member one way in a
-// service's own errors and another way in those of its framework.
-func encodeError(b *buffer, e *api.Error) {
-	b.add(`{"__type":`)
-	b.quoted(e.Code)
-	if e.Message != "" {
-		if e.Modelled {
-			b.add(`,"Message":`)
-		} else {
-			b.add(`,"message":`)
-		}
-		b.quoted(e.Message)
+// jsonRefusals and queryRefusals are AWS's codes for requests that are not
+// authentic; nobody changes them.
+var (
+	jsonRefusals = map[sigv4.Kind]string{
+		sigv4.Missing:      "MissingAuthenticationTokenException",
+		sigv4.Incomplete:   "IncompleteSignatureException",
+		sigv4.UnknownKey:   "UnrecognizedClientException",
+		sigv4.ExpiredToken: "ExpiredTokenException",
+		sigv4.Mismatch:     "InvalidSignatureException",
 	}
-	b.add("}")
-}
+	queryRefusals = map[sigv4.Kind]string{
+		sigv4.Missing:      "MissingAuthenticationToken",
+		sigv4.Incomplete:   "IncompleteSignature",
+		sigv4.UnknownKey:   "InvalidClientTokenId",
+		sigv4.ExpiredToken: "ExpiredToken",
+		sigv4.Mismatch:     "SignatureDoesNotMatch",
+	}
+)
 
 // unknownPath is the answer to what no AWS client sends: another method, or
 // another path.

@@ -52,7 +52,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if err := check(&got, p); err != nil && !strings.HasPrefix(err.Error(), "ValidationException: ") {
+		if err := check(&got, p, open); err != nil && !strings.HasPrefix(err.Error(), "ValidationException: ") {
 			t.Errorf("got %v, want a ValidationException", err)
 		}
 		again := roundTrip(t, &got, p)
@@ -148,7 +148,7 @@ func FuzzShapes(f *testing.F) {
 			}
 			return
 		}
-		if err := check(once, p); err != nil && !strings.HasPrefix(err.Error(), "ValidationException: ") {
+		if err := check(once, p, open); err != nil && !strings.HasPrefix(err.Error(), "ValidationException: ") {
 			t.Errorf("got %v, want a ValidationException", err)
 		}
 		var first, second buffer

@@ -1,9 +1,9 @@
-// Package wire speaks AWS's JSON protocol: it turns an HTTP request into one
-// call of one operation, and the answer or the error back into HTTP.
+// Package wire speaks AWS's JSON and query protocols: it turns an HTTP request
+// into one call of one operation, and the answer or the error back into HTTP.
 package wire
 
 import (
-	"crypto/sha256"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -39,6 +39,10 @@ type Handler struct {
 	// Log gets one line a request. Required.
 	Log *slog.Logger
 
+	// Region is where calls take place that are not signed, and so name none.
+	// Required if an operation is Unsigned.
+	Region string
+
 	// MaxBody is the largest request body that is read, in bytes; 0 is 1 MiB.
 	MaxBody int64
 
@@ -49,7 +53,10 @@ type Handler struct {
 	inFlight atomic.Int64
 	lastDate atomic.Pointer[date]
 
-	targets map[string]*target // by X-Amz-Target
+	targets map[string]*target   // of the JSON protocol, by X-Amz-Target
+	queries map[string]*queryAPI // by version
+
+	unsigned bool // whether an operation is
 }
 
 // An Outcome is what became of one request. Nothing in it was written by the
@@ -62,7 +69,7 @@ type Outcome struct {
 	Refused     *sigv4.Error  // why the request is not authentic; nil if it is, or nobody looked
 }
 
-// A target is what one X-Amz-Target names.
+// A target is an operation as requests name it.
 type target struct {
 	service string
 	op      call.Op
@@ -70,23 +77,26 @@ type target struct {
 	out     atomic.Pointer[plan] // made at the first answer, which tells its type
 }
 
-// Handle registers a service. It panics if an operation is there already, or
-// if its input cannot be read: both are errors of the program.
+// Handle registers a service. It panics if an operation is there already, if
+// its input cannot be read, or if the service does not say its protocol: all
+// are errors of the program.
 func (h *Handler) Handle(s call.Service) {
-	if h.targets == nil {
-		h.targets = map[string]*target{}
+	switch {
+	case (s.Target == "") == (s.Version == ""):
+		panic("wire: service " + s.Name + " speaks JSON by its Target or the query protocol by its Version")
+	case s.Target != "":
+		h.handleJSON(s)
+	default:
+		h.handleQuery(s)
 	}
-	for _, op := range s.Ops {
-		name := s.Target + "." + op.Name
-		if _, twice := h.targets[name]; twice {
-			panic("wire: operation " + name + " is registered twice")
-		}
-		in, err := planOf(reflect.TypeOf(op.New()).Elem())
-		if err != nil {
-			panic(fmt.Sprintf("wire: operation %s: %v", name, err))
-		}
-		h.targets[name] = &target{service: s.Name, op: op, in: in}
+}
+
+func targetOf(s call.Service, op call.Op) *target {
+	in, err := planOf(reflect.TypeOf(op.New()).Elem())
+	if err != nil {
+		panic(fmt.Sprintf("wire: operation %s of %s: %v", op.Name, s.Name, err))
 	}
+	return &target{service: s.Name, op: op, in: in}
 }
 
 // InFlight is how many requests have arrived and are not answered yet.
@@ -103,13 +113,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	body := newBuffer()
 	defer body.release()
+	speak := h.dialect(r)
 	var answer *api.Error
 	var outcome Outcome
-	if err := h.serve(w, r, c, body); err != nil {
-		answer = answerTo(err)
+	if err := h.serve(w, r, c, body, speak); err != nil {
+		answer = speak.answerTo(err)
 		outcome.Refused, _ = errors.AsType[*sigv4.Error](err)
 	}
-	outcome.Status = respond(w, body, answer)
+	outcome.Status = respond(w, c, body, answer, speak)
 	outcome.Duration = time.Since(c.Time)
 	h.record(r, c, answer, outcome)
 	if h.Finish == nil {
@@ -154,83 +165,65 @@ func arrived(r *http.Request, now time.Time) *call.Call {
 	return c
 }
 
+// A dialect is one of AWS's protocols, in the mouth of one request.
+type dialect interface {
+	// receive finds out what is called and by whom, and reads the input. It
+	// fills c on the way.
+	receive(w http.ResponseWriter, r *http.Request, c *call.Call) (t *target, in any, err error)
+	// encode appends the answer: out, which p plans, or nothing if out is nil.
+	encode(b *buffer, c *call.Call, out any, p *plan)
+	// answerTo is the error that the caller is told of.
+	answerTo(err error) *api.Error
+	// encodeError appends e, and may set headers.
+	encodeError(b *buffer, header http.Header, c *call.Call, e *api.Error)
+	contentType() []string
+}
+
+// dialect hears how a request speaks. All that is not of the query protocol
+// is answered in JSON.
+func (h *Handler) dialect(r *http.Request) dialect {
+	if len(h.queries) > 0 && isQuery(r) {
+		return &awsQuery{Handler: h, json: wantsJSON(r)}
+	}
+	return awsJSON{h}
+}
+
 // serve is what all operations share. It fills c on the way, and leaves the
 // answer in body.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, body *buffer) (err error) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, body *buffer, speak dialect) (err error) {
 	defer h.contain(c, &err)
-	t, err := h.route(r, c)
-	if err != nil {
-		return err
-	}
-	in, err := h.receive(w, r, c, t)
+	t, in, err := speak.receive(w, r, c)
 	if err != nil {
 		return abandoned(r.Context(), err)
 	}
 	out, err := t.op.Run(r.Context(), c, in)
-	if err != nil || out == nil {
+	if err != nil {
 		return abandoned(r.Context(), err)
+	}
+	if out == nil {
+		speak.encode(body, c, nil, nil)
+		return nil
 	}
 	p, err := t.outputPlan(out)
 	if err != nil {
 		return err
 	}
-	encode(body, out, p)
+	speak.encode(body, c, out, p)
 	return nil
 }
 
-// route finds what is called. AWS's clients know one method and one path, and
-// name the operation in a header; a header sent twice is read differently by
-// different readers, and so by none.
-func (h *Handler) route(r *http.Request, c *call.Call) (*target, error) {
-	names := r.Header["X-Amz-Target"]
-	if len(names) > 0 {
-		c.Op = bounded(names[0], maxOperation)
-	}
-	if r.Method != http.MethodPost || r.URL.Path != "/" {
-		return nil, unknownPath()
-	}
-	if len(names) != 1 {
-		return nil, api.UnknownOperation()
-	}
-	t, ok := h.targets[names[0]]
-	if !ok {
-		return nil, api.UnknownOperation()
-	}
-	c.Service, c.Op = t.service, t.op.Name
-	return t, nil
-}
+// limit is the largest body that is read of a caller with a key, in bytes.
+func (h *Handler) limit() int64 { return cmp.Or(h.MaxBody, defaultMaxBody) }
 
-// receive authenticates the caller and reads the input. Whoever has not shown
-// a key that we know, and in time, cannot make us read a body; whoever has not
-// signed the body cannot make us parse it.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, c *call.Call, t *target) (any, error) {
-	limit := h.MaxBody
-	if limit == 0 {
-		limit = defaultMaxBody
-	}
+// read appends the request's body, of at most limit bytes.
+func read(w http.ResponseWriter, r *http.Request, body *buffer, limit int64) error {
 	if r.ContentLength > limit {
-		return nil, tooLarge()
+		return tooLarge()
 	}
-	verify, err := h.Authenticate(r, t.service, c.Time)
-	if err != nil {
-		return nil, err
-	}
-	body := newBuffer()
-	defer body.release()
 	if err := body.readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength); err != nil {
-		return nil, unread(err)
+		return unread(err)
 	}
-	caller, err := verify(sha256.Sum256(body.bytes))
-	if err != nil {
-		return nil, err
-	}
-	identify(c, caller)
-	in := t.op.New()
-	if err := decode(body.bytes, in, t.in); err != nil {
-		return nil, err
-	}
-	c.Input = in
-	return in, check(in, t.in)
+	return nil
 }
 
 // identify makes c the authenticated call, and keeps what is known of the
@@ -255,28 +248,24 @@ func (t *target) outputPlan(out any) (*plan, error) {
 	return p, nil
 }
 
-// Header values of every answer, which nobody changes.
-var (
-	noStore  = []string{"no-store"}
-	jsonType = []string{"application/x-amz-json-1.1"}
-)
+// noStore is a header value of every answer, which nobody changes.
+var noStore = []string{"no-store"}
 
 // respond writes the answer, or the error if there is one, and returns the
 // status.
-func respond(w http.ResponseWriter, body *buffer, e *api.Error) int {
+func respond(w http.ResponseWriter, c *call.Call, body *buffer, e *api.Error, speak dialect) int {
 	status := http.StatusOK
 	header := w.Header()
 	if e != nil {
 		status = e.Status
 		clear(body.bytes)
 		body.bytes = body.bytes[:0]
-		encodeError(body, e)
-		header.Set("X-Amzn-Errortype", e.Code)
+		speak.encodeError(body, header, c, e)
 		if status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout {
 			header.Set("Connection", "close") // the rest of the body may still come
 		}
 	}
-	header["Content-Type"] = jsonType
+	header["Content-Type"] = speak.contentType()
 	header["Content-Length"] = []string{strconv.Itoa(len(body.bytes))}
 	w.WriteHeader(status)
 	w.Write(body.bytes)
