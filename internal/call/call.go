@@ -13,15 +13,6 @@ import (
 	"azekura/internal/policy"
 )
 
-// A Principal is who makes a call. The zero Principal is nobody.
-type Principal struct {
-	ARN     string // arn:aws:iam::111111111111:user/admin
-	Account string // 12 digits
-	Type    string // CloudTrail's userIdentity.type: IAMUser, AssumedRole, Root, AWSService ...
-	ID      string // unique id: AIDA...
-	Name    string // user name or session name
-}
-
 // A Call is one request of one operation. It belongs to one goroutine.
 type Call struct {
 	ID        string    // the request id, a UUID
@@ -36,7 +27,15 @@ type Call struct {
 	AccessKeyID string
 	SourceIP    netip.Addr
 	UserAgent   string
+	Referer     string // of the HTTP header, or ""
 	TLS         string // "TLSv1.3", or "" for plain HTTP
+
+	// Via names the services that pass the principal's call on, the first
+	// first; nil if the principal calls itself.
+	Via []string
+	// SourceARN is the resource for which a service calls for itself, and
+	// SourceAccount who owns that.
+	SourceARN, SourceAccount string
 
 	// Filled while the call is served; read by the log and the audit trail.
 	Resource string // ARN, or what the caller named if it does not exist
@@ -45,14 +44,23 @@ type Call struct {
 	// Stale says that the database was away, and that the caller, the secret or
 	// the key is as it was a while ago, at most max-stale.
 	Stale bool
+
+	keys keyValues
 }
 
 // A Target is what a call acts on, as policies see it.
 type Target struct {
-	ARN    string           // or "*" for operations without a resource
-	Named  string           // what a denial calls it, if not by its ARN
-	Policy *policy.Document // the resource's own; nil if it has none
-	Keys   policy.Keys      // condition keys of the resource and the request; may be nil
+	ARN     string           // or "*" for operations without a resource
+	Named   string           // what a denial calls it, if not by its ARN
+	Account string           // who owns it; "" stands for the account in its ARN
+	Policy  *policy.Document // the resource's own; nil if it has none
+	// Keys looks up the condition keys of the service, and those that begin with
+	// aws: and are about the resource or the tags of the request: aws:ResourceTag,
+	// aws:RequestTag, aws:TagKeys. All others that begin with aws: are the
+	// call's. It may be nil.
+	Keys policy.Keys
+	// MustAllow says that Policy has to consent even within one account.
+	MustAllow bool
 }
 
 // Allow returns nil if the caller may do the call's own operation on t, and
@@ -62,19 +70,27 @@ func (c *Call) Allow(t Target) error { return c.AllowAction(c.Service+":"+c.Op, 
 // AllowAction is Allow for another action that the call depends on, such as
 // secretsmanager:TagResource for a CreateSecret with tags.
 func (c *Call) AllowAction(action string, t Target) error {
-	c.Resource = cmp.Or(t.Named, t.ARN)
-	c.Decision = c.Policies.Decide(policy.Request{
-		Principal: c.Principal.ARN,
-		Account:   c.Principal.Account,
-		Action:    action,
-		Resource:  t.ARN,
-		Keys:      t.Keys,
-	}, t.Policy)
-	if c.Decision.Allowed {
+	d := c.Decide(action, t)
+	if d.Allowed {
 		return nil
 	}
 	return api.AccessDenied("User: %s is not authorized to perform: %s on resource: %s %s",
-		c.Principal.ARN, action, c.Resource, c.Decision.Because(action))
+		c.Principal.ARN, action, c.Resource, d.Because(action))
+}
+
+// Decide is AllowAction for who words the denial differently, or has to know
+// what decided. It records target and decision.
+func (c *Call) Decide(action string, t Target) policy.Decision {
+	c.Resource = cmp.Or(t.Named, t.ARN)
+	c.Decision = c.Policies.Decide(policy.Request{
+		Principal:       &c.Principal.Principal,
+		Action:          action,
+		Resource:        t.ARN,
+		ResourceAccount: t.Account,
+		Keys:            func(key string) ([]string, bool) { return c.key(&t, key) },
+		MustAllow:       t.MustAllow,
+	}, t.Policy)
+	return c.Decision
 }
 
 // As is a call of another operation of the same service that c's caller makes

@@ -107,11 +107,9 @@ func (s *Service) loadCredential(tx *store.Tx, accessKeyID string) (*Credential,
 }
 
 func (u userRow) principal() call.Principal {
+	arn := "arn:aws:iam::" + u.account + ":user" + u.path + u.name
 	return call.Principal{
-		ARN:     "arn:aws:iam::" + u.account + ":user" + u.path + u.name,
-		Account: u.account,
-		Type:    "IAMUser",
-		ID:      u.id,
-		Name:    u.name,
+		Principal: policy.Principal{Kind: policy.User, ARN: arn, Account: u.account, Entity: arn, ID: u.id},
+		UserName:  u.name,
 	}
 }

@@ -136,8 +136,10 @@ func TestCredential(t *testing.T) {
 		if c.AccessKeyID != key.AccessKeyID || c.Secret != key.Secret || !c.Active {
 			t.Errorf("%s: another key, or not active", name)
 		}
+		const admin = "arn:aws:iam::111111111111:user/admin"
 		want := call.Principal{
-			ARN: "arn:aws:iam::111111111111:user/admin", Account: account, Type: "IAMUser", ID: c.Principal.ID, Name: "admin",
+			Principal: policy.Principal{Kind: policy.User, ARN: admin, Account: account, Entity: admin, ID: c.Principal.ID},
+			UserName:  "admin",
 		}
 		if diff := gocmp.Diff(want, c.Principal); diff != "" {
 			t.Errorf("%s: principal (-want +got):\n%s", name, diff)
@@ -153,8 +155,8 @@ func TestCredential(t *testing.T) {
 
 func anything() (policy.Request, *policy.Document) {
 	return policy.Request{
-		Principal: "arn:aws:iam::111111111111:user/admin", Account: account,
-		Action: "secretsmanager:GetSecretValue", Resource: "arn:aws:secretsmanager:us-east-1:111111111111:secret:s-AbCdEf",
+		Principal: &policy.Principal{Kind: policy.User, ARN: "arn:aws:iam::111111111111:user/admin", Account: account},
+		Action:    "secretsmanager:GetSecretValue", Resource: "arn:aws:secretsmanager:us-east-1:111111111111:secret:s-AbCdEf",
 	}, nil
 }
 

@@ -15,15 +15,15 @@ func managedPolicy(arn string) string {
 }
 
 // compile is the set of all policies attached to one identity. One that cannot
-// be read might deny, so it denies everything (see policy.Set.With).
+// be read might deny, so it denies everything (see policy.Policy).
 func compile(policyARNs []string) *policy.Set {
-	var set *policy.Set
+	var attached []policy.Policy
 	for _, arn := range policyARNs {
 		document, err := policy.Parse(managedPolicy(arn), policy.Identity)
 		if err != nil {
 			document = nil
 		}
-		set = set.With(arn, document)
+		attached = append(attached, policy.Policy{Name: arn, Document: document})
 	}
-	return set
+	return policy.NewSet(attached...)
 }

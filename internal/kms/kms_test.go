@@ -12,6 +12,7 @@ import (
 	"azekura/internal/api"
 	"azekura/internal/call"
 	"azekura/internal/envelope"
+	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/store"
 	"azekura/internal/store/storetest"
@@ -20,7 +21,7 @@ import (
 const account = "111111111111"
 
 func from(account, region string) *call.Call {
-	return &call.Call{Region: region, Principal: call.Principal{Account: account}}
+	return &call.Call{Region: region, Principal: call.Principal{Principal: policy.Principal{Account: account}}}
 }
 
 func newService(t *testing.T) (*Service, *store.DB, *seal.Keyring) {

@@ -9,6 +9,7 @@ import (
 // IAM's texts for what a document can get wrong.
 const (
 	messageSyntax    = "Syntax errors in policy."
+	messageJSON      = "This policy contains invalid Json"
 	messageVersion   = "Policy document must be version 2012-10-17 or greater."
 	messageLegacy    = "The policy failed legacy parsing"
 	messageSid       = "Statement IDs (SID) in a single policy must be unique."
@@ -19,6 +20,8 @@ const (
 	messageRegexes   = "Resource vendor must be fully qualified and cannot contain regexes."
 	messagePrincipal = "Policy document should not specify a principal."
 	messageNobody    = "Missing required field Principal"
+	messageForbidden = "Has prohibited field %s."
+	messageAssume    = "AssumeRole policy may only specify STS AssumeRole actions."
 )
 
 const (
@@ -41,7 +44,7 @@ func (d *draft) check(kind Kind) *SyntaxError {
 		d.checkSids,
 		d.each((*draftStatement).checkActions),
 		d.each((*draftStatement).checkConditionKeys),
-		d.each((*draftStatement).checkResources),
+		d.checkResources,
 		d.checkPrincipals,
 		d.checkVariables,
 	} {
@@ -75,7 +78,7 @@ func (s *draftStatement) at(fault *SyntaxError) *SyntaxError {
 
 func (d *draft) checkShape(kind Kind) *SyntaxError {
 	sid := letters + digits
-	if kind == Resource {
+	if kind.namesPrincipals() {
 		sid += " "
 	}
 	return d.each(func(s *draftStatement) *SyntaxError {
@@ -94,7 +97,7 @@ func (d *draft) checkShape(kind Kind) *SyntaxError {
 }
 
 func (d *draft) checkVersion(kind Kind) *SyntaxError {
-	if kind == Identity && d.version != currentVersion {
+	if !kind.namesPrincipals() && d.version != currentVersion {
 		return &SyntaxError{Message: messageVersion}
 	}
 	return nil
@@ -166,6 +169,44 @@ func (s *draftStatement) checkConditionKeys() *SyntaxError {
 	return nil
 }
 
+func (d *draft) checkResources(kind Kind) *SyntaxError {
+	if kind == Trust {
+		return d.each((*draftStatement).checkTrust)(kind)
+	}
+	return d.each((*draftStatement).checkResources)(kind)
+}
+
+// checkTrust checks what is particular to roles' trust policies. That NotAction
+// and NotPrincipal are refused like Resource is our reading of the grammar.
+func (s *draftStatement) checkTrust() *SyntaxError {
+	switch {
+	case s.resource != nil:
+		return &SyntaxError{Message: fmt.Sprintf(messageForbidden, "Resource")}
+	case s.notResource != nil:
+		return &SyntaxError{Message: fmt.Sprintf(messageForbidden, "NotResource")}
+	case s.notPrincipal != nil:
+		return &SyntaxError{Message: fmt.Sprintf(messageForbidden, "NotPrincipal")}
+	case s.notAction != nil:
+		return &SyntaxError{Message: messageAssume, Detail: "NotAction"}
+	}
+	for _, a := range s.action {
+		vendor, name, _ := strings.Cut(strings.ToLower(a), ":")
+		if vendor != "sts" || !slices.ContainsFunc(trustActions, func(action string) bool { return globMatches(name, action) }) {
+			return &SyntaxError{Message: messageAssume, Detail: fmt.Sprintf("action %.100q", a)}
+		}
+	}
+	return nil
+}
+
+// trustActions are those that a role's trust policy may name, in lower case
+// and without their service.
+var trustActions = []string{"assumerole", "assumerolewithsaml", "assumerolewithwebidentity", "assumeroot", "tagsession", "setsourceidentity", "setcontext"}
+
+func globMatches(pattern, s string) bool {
+	g := compileGlob(pattern, dialect{wildcards: true})
+	return g.match(s, nil, noColon)
+}
+
 func (s *draftStatement) checkResources() *SyntaxError {
 	resources := slices.Concat(s.resource, s.notResource)
 	if len(resources) == 0 {
@@ -214,29 +255,36 @@ func (d *draft) checkPrincipals(kind Kind) *SyntaxError {
 	return d.each(func(s *draftStatement) *SyntaxError {
 		named := s.principal != nil || s.notPrincipal != nil
 		switch {
-		case kind == Identity && named:
+		case !kind.namesPrincipals() && named:
 			return &SyntaxError{Message: messagePrincipal}
-		case kind == Resource && !named:
+		case kind.namesPrincipals() && !named:
 			return &SyntaxError{Message: messageNobody}
 		}
 		return nil
 	})(kind)
 }
 
-// checkVariables refuses policy variables that do not end or have no name.
-// Documents of the old version have none: there ${ is two characters.
+// checkVariables refuses policy variables that do not end, have no name or a
+// default without quotes, and those in the first five parts of an ARN, where
+// they would stand for nothing. Documents of the old version have none: there
+// ${ is two characters.
 func (d *draft) checkVariables(kind Kind) *SyntaxError {
 	if d.version != currentVersion {
 		return nil
 	}
 	return d.each(func(s *draftStatement) *SyntaxError {
-		texts := slices.Concat(s.resource, s.notResource)
-		for _, c := range s.conditions {
-			texts = append(texts, c.values...)
+		resources := slices.Concat(s.resource, s.notResource)
+		for _, r := range resources {
+			if at := strings.Index(r, "${"); at >= 0 && strings.Count(r[:at], ":") < arnSegments-1 {
+				return &SyntaxError{Message: messageLegacy, Detail: "a policy variable stands before the fifth colon of a resource"}
+			}
 		}
-		for _, t := range texts {
-			if _, ok := replaceVariables(t, ""); !ok {
-				return syntax("a policy variable has no name or no end")
+		for _, c := range s.conditions {
+			resources = append(resources, c.values...)
+		}
+		for _, t := range resources {
+			if _, ok := variablesOf(t); !ok {
+				return syntax("a policy variable has no name, no end or a bad default")
 			}
 		}
 		return nil

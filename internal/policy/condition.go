@@ -3,8 +3,6 @@ package policy
 import (
 	"encoding/base64"
 	"net/netip"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -12,9 +10,16 @@ import (
 // A condition is one operator applied to one key, with the values of which one
 // must match.
 type condition struct {
-	operator operator
-	key      string // in lower case
-	values   []string
+	operator  operator
+	key, name string   // in lower case, and as written
+	values    []string // as written
+
+	family   family // and what follows is made by compile
+	negated  bool
+	patterns []glob
+	numbers  []float64
+	dates    []time.Time
+	networks []netip.Prefix
 }
 
 // An operator is a condition operator taken apart:
@@ -124,30 +129,17 @@ func readCondition(o operator, m member) (condition, *SyntaxError) {
 			return condition{}, fault
 		}
 	}
-	return condition{operator: o, key: strings.ToLower(m.name), values: values}, nil
+	return condition{operator: o, key: strings.ToLower(m.name), name: m.name, values: values}, nil
 }
 
 func isNumber(s string) bool {
-	if s == "" || !isOnly(s, digits+"+-.eE") {
-		return false
-	}
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
+	_, ok := parseNumber(s)
+	return ok
 }
 
-// dateForms are those of ISO 8601 that the W3C's note on date formats names.
-var dateForms = []string{"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006",
-	"2006-01-02T15:04:05.999999999", "2006-01-02T15:04"}
-
 func isDate(s string) bool {
-	if isDigits(s) {
-		_, err := strconv.ParseInt(s, 10, 64)
-		return err == nil
-	}
-	return slices.ContainsFunc(dateForms, func(form string) bool {
-		_, err := time.Parse(form, s)
-		return err == nil
-	})
+	_, ok := parseDate(s)
+	return ok
 }
 
 func isBool(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
@@ -160,47 +152,6 @@ func isBase64(s string) bool {
 }
 
 func isNetwork(s string) bool {
-	if _, err := netip.ParsePrefix(s); err == nil {
-		return true
-	}
-	a, err := netip.ParseAddr(s)
-	return err == nil && a.Zone() == ""
-}
-
-// pins says whether the condition ties a statement to fixed sources, so that a
-// wildcard principal in it is not the public. Operators that are true of a
-// request without the key tie nothing.
-func (c condition) pins() bool {
-	if c.operator.ifExists || c.operator.quantifier == "ForAllValues" || len(c.values) == 0 {
-		return false
-	}
-	switch c.operator.name {
-	case "StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike":
-	default:
-		return false
-	}
-	switch c.key {
-	case "aws:sourcearn":
-		return !slices.ContainsFunc(c.values, func(v string) bool { return !isFixed(v) && !isFixedSource(v) })
-	case "aws:sourceaccount", "aws:sourcevpc", "aws:sourcevpce":
-		return !slices.ContainsFunc(c.values, func(v string) bool { return !isFixed(v) })
-	}
-	return false
-}
-
-func isFixed(value string) bool { return value != "" && !strings.ContainsAny(value, "*?$") }
-
-// isFixedSource says whether every ARN of a pattern has one service and one
-// owner: an account or, where ARNs have no account, a resource whose name
-// begins with more than a wildcard.
-func isFixedSource(pattern string) bool {
-	segments := strings.SplitN(pattern, ":", arnSegments)
-	if len(segments) != arnSegments || segments[0] != "arn" || !isFixed(segments[2]) || strings.Contains(pattern, "$") {
-		return false
-	}
-	account, resource := segments[4], segments[5]
-	if account == "" {
-		return resource != "" && !strings.ContainsAny(resource[:1], "*?")
-	}
-	return isFixed(account)
+	_, ok := parseNetwork(s)
+	return ok
 }

@@ -15,6 +15,7 @@ type draft struct {
 // In a draftStatement a nil list is an absent element.
 type draftStatement struct {
 	label                   string
+	start, end              int // of its text in the document, in bytes
 	sid, effect             string
 	action, notAction       []string
 	resource, notResource   []string
@@ -59,7 +60,7 @@ func (d *draft) readStatements(n node) *SyntaxError {
 		items = n.list
 	}
 	for i, item := range items {
-		s := draftStatement{label: "#" + strconv.Itoa(i+1)}
+		s := draftStatement{label: "#" + strconv.Itoa(i+1), start: item.start, end: item.end}
 		if item.kind != objectNode {
 			return s.at(syntax("want an object"))
 		}

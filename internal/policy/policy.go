@@ -1,109 +1,76 @@
-// Package policy decides whether a request is allowed. It is pure: no clock,
-// no disk, no network; all that a decision needs is in the Request.
+// Package policy is AWS's policy language: it reads policies, checks them, and
+// decides whether they allow a request. It is pure: no clock, no disk, no
+// network; all that a decision needs is in the Request.
+//
+// A Document is one policy, checked and compiled by Parse. A Set is every
+// policy that bears on a caller. Set.Decide weighs them, with the policy of
+// the resource, as AWS does:
+//
+//   - A statement that denies, in any of them, wins over all that allow.
+//   - Each level of the organization's policies has to allow, if there are any.
+//   - Within an account the identity's own policies have to allow, and so have
+//     its boundary and the session's policies, where there are any. What the
+//     resource's policy grants to a user or to a session by its ARN needs none
+//     of the three; what it grants to a role, or to everyone, needs the last
+//     two. What it grants to an account only lets that account's own policies
+//     speak.
+//   - Across accounts both sides have to allow.
+//   - The root user has no policies of its own and may do what its
+//     organization and the resource let it.
+//   - What nothing allows is denied.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 package policy
 
-import (
-	"fmt"
-	"strings"
+// A PrincipalKind says what a principal is. The zero PrincipalKind may do
+// nothing, whatever a policy says.
+type PrincipalKind int
+
+const (
+	Anonymous PrincipalKind = iota
+	Root                    // an account's root user
+	User                    // an IAM user, also with the credentials of GetSessionToken
+	Role                    // a session of a role
+	Federated               // a session of GetFederationToken
+	Service                 // an AWS service that acts for itself
+	Provider                // who holds a token of an identity provider, and is to assume a role with it
 )
 
+// A Principal is who makes a request, as policies see them.
+type Principal struct {
+	Kind PrincipalKind
+	// ARN is the caller as a denial prints it: arn:aws:iam::A:user/path/name,
+	// arn:aws:sts::A:assumed-role/name/session, arn:aws:sts::A:federated-user/name,
+	// arn:aws:iam::A:root, lambda.amazonaws.com. Of a Provider it is the
+	// provider's ARN, or its host for the few that need no registration.
+	ARN     string
+	Account string // 12 digits; "" for a Service that acts for no account
+	// Entity is the ARN of the IAM entity behind the caller: the user's, the
+	// role's with its path, the root user's. Of a Federated session it is who
+	// asked for it.
+	Entity string
+	ID     string // unique id of that user or role: AIDA..., AROA...
+}
+
 // Keys looks up a condition key of the request, named in lower case, and says
-// whether it is there.
+// whether it is there. The values must stay as they are until the decision is
+// made. It is asked only for what a statement that bears on the request needs.
 type Keys func(key string) (values []string, present bool)
 
 // A Request is what is asked: who wants to do what to which resource.
 type Request struct {
-	Principal string // ARN
-	Account   string // the principal's account
-	Action    string // "secretsmanager:GetSecretValue"
-	Resource  string // ARN, or "*"
-	Keys      Keys   // may be nil
-}
+	Principal *Principal // nil is Anonymous
+	Action    string     // "secretsmanager:GetSecretValue", in any case
+	Resource  string     // ARN, or "*"
+	// ResourceAccount owns the resource; "" stands for the account in its ARN
+	// or, if that has none, for the caller's own.
+	ResourceAccount string
+	Keys            Keys // may be nil
 
-// A Decision is the answer, with what decided it. The zero Decision denies.
-type Decision struct {
-	Allowed   bool
-	Explicit  bool   // denied by a statement, not by the lack of one
-	By        string // the policy that decided; "" for the implicit deny
-	Statement string // its statement: the Sid, or "#2" for the second if it has none
-}
-
-// Because ends the sentence in which AWS tells a caller of a denial.
-func (d Decision) Because(action string) string {
-	if d.Explicit {
-		return "with an explicit deny in an identity-based policy"
-	}
-	return fmt.Sprintf("because no identity-based policy allows the %s action", action)
-}
-
-// A Set is every identity policy that bears on one principal, compiled. It
-// does not change once made, and may be used concurrently. A nil Set and the
-// zero Set allow nothing.
-type Set struct{ policies []named }
-
-type named struct {
-	name     string
-	document *Document
-}
-
-// NewSet is the set of documents that go by one name, which is what
-// Decision.By says of a decision of theirs.
-func NewSet(name string, documents ...*Document) *Set {
-	var s *Set
-	for _, d := range documents {
-		s = s.With(name, d)
-	}
-	return s
-}
-
-// With is a set with one policy more; s, which may be nil, stays as it is. A
-// nil document stands for a policy that could not be read, and might have
-// denied: it denies everything.
-func (s *Set) With(name string, document *Document) *Set {
-	longer := &Set{}
-	if s != nil {
-		longer.policies = append(longer.policies, s.policies...)
-	}
-	longer.policies = append(longer.policies, named{name, document})
-	return longer
-}
-
-// Decide evaluates the identity policies of s: a statement that denies wins
-// over all that allow, and what no statement allows is denied.
-//
-// Two things it does not do yet, and both err on the side of denying:
-//
-//   - Conditions and policy variables are not evaluated. A statement that
-//     carries one fails closed: one that allows never matches, one that denies
-//     matches whatever its condition says. An empty Condition is none.
-//   - The resource's own policy is not enforced. Parse has checked it before
-//     it was stored; it neither grants nor denies here. Since a resource of
-//     another account needs its own policy's consent, it is out of reach.
-func (s *Set) Decide(r Request, resource *Document) Decision {
-	if s == nil {
-		return Decision{}
-	}
-	action, t := strings.ToLower(r.Action), splitTarget(r.Resource)
-	var allowed Decision
-	for _, p := range s.policies {
-		if p.document == nil {
-			return Decision{Explicit: true, By: p.name}
-		}
-		for i := range p.document.statements {
-			st := &p.document.statements[i]
-			if !st.matches(action, t) {
-				continue
-			}
-			if st.deny {
-				return Decision{Explicit: true, By: p.name, Statement: st.label}
-			}
-			if !allowed.Allowed {
-				allowed = Decision{Allowed: true, By: p.name, Statement: st.label}
-			}
-		}
-	}
-	if owner := t.segments[accountSegment]; owner != "" && owner != r.Account {
-		return Decision{}
-	}
-	return allowed
+	// MustAllow says that the resource's policy has to consent even within one
+	// account: a role's trust policy, a KMS key's policy.
+	MustAllow bool
+	// Granted says that a KMS grant stands for the resource's consent to this
+	// very principal. It never overrules a statement that denies.
+	Granted bool
 }

@@ -143,9 +143,9 @@ func TestDecide(t *testing.T) {
 			action, resource, _ := strings.Cut(asked, " ")
 			var set *Set
 			for n, line := range lines[:len(lines)-1] {
-				set = set.With(fmt.Sprintf("p%d", n+1), document(t, line))
+				set = set.With(Policy{fmt.Sprintf("p%d", n+1), document(t, line)})
 			}
-			d := set.Decide(Request{Principal: "arn:aws:iam::111122223333:user/alice", Account: "111122223333", Action: action, Resource: resource}, nil)
+			d := set.Decide(Request{Principal: alice(), Action: action, Resource: resource}, nil)
 			if got := describe(d); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
@@ -153,11 +153,34 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func alice() *Principal {
+	const arn = "arn:aws:iam::111122223333:user/alice"
+	return &Principal{Kind: User, ARN: arn, Account: "111122223333", Entity: arn, ID: "AIDAALICEALICEALICE00"}
+}
+
+func setOf(name string, documents ...*Document) *Set {
+	var s *Set
+	for _, d := range documents {
+		s = s.With(Policy{name, d})
+	}
+	return s
+}
+
 func TestZeroDenies(t *testing.T) {
-	r := Request{Action: "iam:GetUser", Resource: "*"}
-	for name, s := range map[string]*Set{"nil": nil, "zero": {}, "of nothing": NewSet("x"), "of an empty document": NewSet("x", &Document{})} {
-		if d := s.Decide(r, nil); d != (Decision{}) {
-			t.Errorf("%s set: got %+v", name, d)
+	everything := setOf("all", document(t, "Allow * on *"))
+	public := resourcePolicy(t, `{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`)
+	for name, d := range map[string]Decision{
+		"nil set":           (*Set)(nil).Decide(Request{Principal: alice(), Action: "iam:GetUser", Resource: "*"}, nil),
+		"zero set":          (&Set{}).Decide(Request{Principal: alice(), Action: "iam:GetUser", Resource: "*"}, nil),
+		"empty set":         NewSet().Decide(Request{Principal: alice(), Action: "iam:GetUser", Resource: "*"}, nil),
+		"empty document":    setOf("x", &Document{}).Decide(Request{Principal: alice(), Action: "iam:GetUser", Resource: "*"}, nil),
+		"no principal":      everything.Decide(Request{Action: "iam:GetUser", Resource: "*"}, public),
+		"zero principal":    everything.Decide(Request{Principal: &Principal{ARN: alice().ARN, Account: "111122223333"}, Action: "iam:GetUser", Resource: "*"}, public),
+		"zero request":      everything.Decide(Request{}, public),
+		"zero zero request": (*Set)(nil).Decide(Request{}, nil),
+	} {
+		if d != (Decision{}) {
+			t.Errorf("%s: got %+v", name, d)
 		}
 	}
 }
@@ -165,39 +188,31 @@ func TestZeroDenies(t *testing.T) {
 // A policy that is missing might have denied.
 func TestMissingDocumentDenies(t *testing.T) {
 	everything := document(t, "Allow * on *")
-	for _, s := range []*Set{NewSet("x", everything, nil), NewSet("x", nil, everything)} {
-		d := s.Decide(Request{Action: "iam:GetUser", Resource: "*"}, nil)
+	all := setOf("x", everything)
+	for name, s := range map[string]*Set{
+		"last":         setOf("x", everything, nil),
+		"first":        setOf("x", nil, everything),
+		"boundary":     all.WithBoundary(Policy{Name: "x"}),
+		"session":      all.WithSession(Policy{Name: "x"}),
+		"organization": all.WithOrganization([]Policy{{Name: "x"}}),
+	} {
+		d := s.Decide(Request{Principal: alice(), Action: "iam:GetUser", Resource: "*"}, nil)
 		if d.Allowed || !d.Explicit || d.By != "x" {
-			t.Errorf("got %+v", d)
+			t.Errorf("%s: got %+v", name, d)
 		}
 	}
 }
 
-// What another account owns is out of reach, whatever the caller's own
-// policies say, and a denial of theirs stays explicit.
-func TestOtherAccountIsOutOfReach(t *testing.T) {
-	everything := NewSet("x", document(t, "Allow * on *"))
-	r := Request{Account: "111122223333", Action: "kms:Decrypt", Resource: "arn:aws:kms:us-east-1:444455556666:key/1"}
-	if d := everything.Decide(r, nil); d != (Decision{}) {
-		t.Errorf("got %+v", d)
-	}
-	if d := everything.With("no", document(t, "Deny * on *")).Decide(r, nil); !d.Explicit {
-		t.Errorf("got %+v", d)
-	}
-	r.Account = "444455556666"
-	if !everything.Decide(r, nil).Allowed {
-		t.Error("denied to its owner")
-	}
-}
-
-// A set is shared by calls in flight: making a longer one leaves it alone.
+// A set is shared by calls in flight: making another of it leaves it alone.
 func TestWithLeavesTheSetAlone(t *testing.T) {
-	one := NewSet("allow", document(t, "Allow * on *"))
-	denied := one.With("deny", document(t, "Deny * on *"))
-	_ = one.With("other", document(t, "Allow iam:* on *"))
-	r := Request{Action: "iam:GetUser", Resource: "*"}
-	if !one.Decide(r, nil).Allowed || denied.Decide(r, nil).Allowed {
-		t.Error("a set changed")
+	deny := Policy{"deny", document(t, "Deny * on *")}
+	one := setOf("allow", document(t, "Allow * on *"))
+	r := Request{Principal: alice(), Action: "iam:GetUser", Resource: "*"}
+	for _, denied := range []*Set{one.With(deny), one.WithBoundary(deny), one.WithSession(deny), one.WithSession(), one.WithOrganization([]Policy{deny})} {
+		_ = one.With(Policy{"other", document(t, "Allow iam:* on *")})
+		if !one.Decide(r, nil).Allowed || denied.Decide(r, nil).Allowed {
+			t.Error("a set changed")
+		}
 	}
 }
 
@@ -209,19 +224,6 @@ func TestBecause(t *testing.T) {
 		if got := d.Because("iam:GetUser"); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-	}
-}
-
-// Resource policies are checked and stored, but neither grant nor deny yet.
-func TestResourcePolicyIsNotEnforced(t *testing.T) {
-	r := Request{Principal: "arn:aws:iam::111122223333:user/alice", Account: "111122223333", Action: "secretsmanager:GetSecretValue", Resource: "*"}
-	grant := resourcePolicy(t, `{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`)
-	deny := resourcePolicy(t, `{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}`)
-	if NewSet("x").Decide(r, grant).Allowed {
-		t.Error("a resource policy granted")
-	}
-	if !NewSet("x", document(t, "Allow * on *")).Decide(r, deny).Allowed {
-		t.Error("a resource policy denied")
 	}
 }
 

@@ -10,64 +10,12 @@ import (
 
 // principals is who a statement names.
 type principals struct {
-	everyone bool
-	aws      []string // ARNs and unique ids; an account is its root's ARN's account
-	accounts []string // whole accounts, by id
-	others   []string // services, federated and canonical users
-}
-
-// covers says whether a statement that denies covers a principal. Like AWS it
-// sees one caller on several levels: the session, its role, the account. A
-// Principal covers who is named on any level, a NotPrincipal spares only who
-// is named on all.
-func (s *statement) covers(principalARN, account string) bool {
-	p := &s.principals
-	if p.everyone {
-		return !s.notPrincipal
-	}
-	levels := []bool{slices.Contains(p.accounts, account)}
-	if principalARN != rootOf(principalARN, account) {
-		levels = append(levels, slices.Contains(p.aws, principalARN))
-	}
-	if role, isSession := roleOf(principalARN); isSession {
-		levels = append(levels, slices.ContainsFunc(p.aws, func(named string) bool { return isRole(named, account, role) }))
-	}
-	if s.notPrincipal {
-		return slices.Contains(levels, false)
-	}
-	return slices.Contains(levels, true)
-}
-
-// rootOf is the ARN of an account's root user, in the partition of another.
-func rootOf(principalARN, account string) string {
-	a, err := arn.Parse(principalARN)
-	if err != nil {
-		return ""
-	}
-	return arn.ARN{Partition: a.Partition, Service: "iam", Account: account, Resource: "root"}.String()
-}
-
-// roleOf is the name of the role that an assumed-role session's ARN holds.
-func roleOf(principalARN string) (name string, isSession bool) {
-	a, err := arn.Parse(principalARN)
-	if err != nil || a.Service != "sts" {
-		return "", false
-	}
-	rest, isSession := strings.CutPrefix(a.Resource, "assumed-role/")
-	name, _, _ = strings.Cut(rest, "/")
-	return name, isSession
-}
-
-// isRole says whether named is the ARN of an account's role of that name. A
-// session's ARN lacks the role's path, which may therefore be any: names are
-// unique within an account.
-func isRole(named, account, name string) bool {
-	a, err := arn.Parse(named)
-	if err != nil || a.Service != "iam" || a.Account != account {
-		return false
-	}
-	path, isRole := strings.CutPrefix(a.Resource, "role/")
-	return isRole && path[strings.LastIndexByte(path, '/')+1:] == name
+	everyone  bool
+	aws       []string // ARNs and unique ids
+	accounts  []string // whole accounts, by id
+	services  []string
+	providers []string // who vouches for federated users
+	others    []string // canonical users of S3: they name nobody here
 }
 
 // principalKeys are the names in a Principal, in AWS's spelling.
@@ -104,10 +52,15 @@ func readPrincipals(n node) (principals, *SyntaxError) {
 }
 
 func badPrincipal(key, value string) *SyntaxError {
+	label := ""
 	if key != "" {
-		key = `"` + key + `":`
+		label = `"` + key + `":`
 	}
-	return &SyntaxError{Message: fmt.Sprintf(`Invalid principal in policy: %s"%.2048s"`, key, value), Principal: value}
+	return &SyntaxError{
+		Message:       fmt.Sprintf(`Invalid principal in policy: %s"%.2048s"`, label, value),
+		Principal:     value,
+		PrincipalType: key,
+	}
 }
 
 func (p *principals) add(key, value string) bool {
@@ -115,10 +68,10 @@ func (p *principals) add(key, value string) bool {
 	case "AWS":
 		return p.addAWS(value)
 	case "Service":
-		p.others = append(p.others, value)
+		p.services = append(p.services, value)
 		return isService(value)
 	case "Federated":
-		p.others = append(p.others, value)
+		p.providers = append(p.providers, value)
 		return isProvider(value)
 	}
 	p.others = append(p.others, value)

@@ -80,8 +80,8 @@ func TestLocksOut(t *testing.T) {
 		{deny(`"NotPrincipal":{"AWS":"` + alice + `"}`), alice, true},
 		{deny(`"NotPrincipal":{"AWS":["` + alice + `","` + root + `"]}`), alice, false},
 		{deny(`"NotPrincipal":{"AWS":"` + root + `"}`), root, false},
-		{deny(`"NotPrincipal":{"AWS":["arn:aws:iam::111122223333:role/app","` + root + `"]}`), session, true},
-		{deny(`"NotPrincipal":{"AWS":["arn:aws:iam::111122223333:role/app","` + root + `","` + session + `"]}`), session, false},
+		{deny(`"NotPrincipal":{"AWS":["arn:aws:iam::111122223333:role/path/app","` + root + `"]}`), session, true},
+		{deny(`"NotPrincipal":{"AWS":["arn:aws:iam::111122223333:role/path/app","` + root + `","` + session + `"]}`), session, false},
 		{deny(`"NotPrincipal":"*"`), alice, false},
 
 		{`{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`, alice, false},
@@ -92,7 +92,14 @@ func TestLocksOut(t *testing.T) {
 		{`{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`, alice, false},
 		{`{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{}}`, alice, true},
 	} {
-		if got := resourcePolicy(t, tt.statement).LocksOut(tt.principal, "111122223333", []string{"kms:Decrypt", put}); got != tt.want {
+		p := Principal{Kind: User, ARN: tt.principal, Account: "111122223333", Entity: tt.principal}
+		switch tt.principal {
+		case root:
+			p.Kind = Root
+		case session:
+			p.Kind, p.Entity = Role, "arn:aws:iam::111122223333:role/path/app"
+		}
+		if got := resourcePolicy(t, tt.statement).LocksOut(&p, []string{"kms:Decrypt", put}); got != tt.want {
 			t.Errorf("%s: %s: got %t", tt.statement, tt.principal, got)
 		}
 	}

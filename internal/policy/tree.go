@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -16,6 +18,8 @@ const maxDepth = 8
 // of members, and a number's own text.
 type node struct {
 	kind    nodeKind
+	start   int    // of its text in the document, in bytes
+	end     int    // just behind it
 	text    string // of a string, a number or a bool
 	list    []node
 	members []member
@@ -49,12 +53,16 @@ func readTree(document string) (node, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader([]byte(document)))
 	d.UseNumber()
-	return readNode(d, 0)
+	return readNode(d, document, 0)
 }
 
-func readNode(d *json.Decoder, depth int) (node, error) {
+func readNode(d *json.Decoder, document string, depth int) (n node, err error) {
 	if depth > maxDepth {
 		return node{}, errors.New("nested too deep")
+	}
+	start := int(d.InputOffset())
+	for start < len(document) && strings.IndexByte(" \t\r\n,:", document[start]) >= 0 {
+		start++
 	}
 	token, err := d.Token()
 	if err != nil {
@@ -62,27 +70,26 @@ func readNode(d *json.Decoder, depth int) (node, error) {
 	}
 	switch v := token.(type) {
 	case string:
-		return node{kind: stringNode, text: v}, nil
+		n = node{kind: stringNode, text: v}
 	case json.Number:
-		return node{kind: numberNode, text: v.String()}, nil
+		n = node{kind: numberNode, text: v.String()}
 	case bool:
-		if v {
-			return node{kind: boolNode, text: "true"}, nil
-		}
-		return node{kind: boolNode, text: "false"}, nil
+		n = node{kind: boolNode, text: strconv.FormatBool(v)}
 	case json.Delim:
 		if v == '{' {
-			return readObject(d, depth)
+			n, err = readObject(d, document, depth)
+		} else {
+			n, err = readList(d, document, depth)
 		}
-		return readList(d, depth)
 	}
-	return node{kind: nullNode}, nil
+	n.start, n.end = start, int(d.InputOffset())
+	return n, err
 }
 
-func readList(d *json.Decoder, depth int) (node, error) {
+func readList(d *json.Decoder, document string, depth int) (node, error) {
 	n := node{kind: listNode}
 	for d.More() {
-		v, err := readNode(d, depth+1)
+		v, err := readNode(d, document, depth+1)
 		if err != nil {
 			return node{}, err
 		}
@@ -92,11 +99,11 @@ func readList(d *json.Decoder, depth int) (node, error) {
 	return n, err
 }
 
-func readObject(d *json.Decoder, depth int) (node, error) {
+func readObject(d *json.Decoder, document string, depth int) (node, error) {
 	n := node{kind: objectNode}
 	seen := map[string]bool{}
 	for d.More() {
-		name, err := readNode(d, depth+1)
+		name, err := readNode(d, document, depth+1)
 		if err != nil {
 			return node{}, err
 		}
@@ -104,7 +111,7 @@ func readObject(d *json.Decoder, depth int) (node, error) {
 			return node{}, errors.New("a name stands twice in one object")
 		}
 		seen[name.text] = true
-		v, err := readNode(d, depth+1)
+		v, err := readNode(d, document, depth+1)
 		if err != nil {
 			return node{}, err
 		}

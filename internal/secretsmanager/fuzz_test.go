@@ -9,6 +9,7 @@ import (
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
+	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/store/storetest"
 )
@@ -21,7 +22,7 @@ func FuzzSecretID(f *testing.F) {
 		"arn:aws:secretsmanager:us-east-1:111111111111:secret:s", "arn:aws:secretsmanager:::secret:", "arn:", "", "a b", "ü", "arn:aws:s3:::b"} {
 		f.Add(id)
 	}
-	c := &call.Call{Region: region, Principal: call.Principal{Account: account}}
+	c := &call.Call{Region: region, Principal: call.Principal{Principal: policy.Principal{Account: account}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := parseID(c, text)
 		if err != nil {
@@ -49,7 +50,7 @@ func FuzzNextToken(f *testing.F) {
 		f.Fatal(err)
 	}
 	s := &Service{keyring: ring}
-	c := &call.Call{Region: region, Principal: call.Principal{Account: account}}
+	c := &call.Call{Region: region, Principal: call.Principal{Principal: policy.Principal{Account: account}}}
 	scope := []string{"secrets", "filters"}
 	made := *s.writeToken(c, position{Number: 7, ID: "id"}, scope)
 	f.Add("", account, region, "filters")
@@ -58,7 +59,7 @@ func FuzzNextToken(f *testing.F) {
 	f.Add(made, account+region, "", "filters")
 	f.Add(made+"\n", account, region, "")
 	f.Fuzz(func(t *testing.T, token, inAccount, inRegion, filters string) {
-		other := &call.Call{Region: inRegion, Principal: call.Principal{Account: inAccount}}
+		other := &call.Call{Region: inRegion, Principal: call.Principal{Principal: policy.Principal{Account: inAccount}}}
 		same := inAccount == account && inRegion == region && filters == scope[1]
 		if _, err := s.readToken(other, &made, []string{scope[0], filters}); (err == nil) != same {
 			t.Errorf("in account %q, region %q, with filters %q: %v", inAccount, inRegion, filters, err)

@@ -129,7 +129,7 @@ func TestDependentPermissions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.policies = policy.NewSet("some", doc)
+		w.policies = policy.NewSet(policy.Policy{Name: "some", Document: doc})
 	}
 	denied := func(action, on string) string {
 		return "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:" + action + " on resource: " + on +

@@ -62,7 +62,7 @@ func parsePolicy(text string) (*policy.Document, error) {
 // locksOut says whether a policy would take from its author the right to
 // change it again.
 func locksOut(c *call.Call, doc *policy.Document) bool {
-	return doc.LocksOut(c.Principal.ARN, c.Principal.Account, []string{"secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy"})
+	return doc.LocksOut(&c.Principal.Principal, []string{"secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy"})
 }
 
 // GetResourcePolicy shows a secret's resource policy as it was put; the member

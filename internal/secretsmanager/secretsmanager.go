@@ -151,7 +151,7 @@ func permitted(c *call.Call, id id, sec *secret, err error) (*secret, error) {
 		sec = nil
 	}
 	if sec == nil {
-		if err := c.Allow(call.Target{ARN: id.unresolved(), Named: id.text, Keys: requestKeys(c, nil)}); err != nil {
+		if err := c.Allow(call.Target{ARN: id.unresolved(), Named: id.text, Account: id.account, Keys: requestKeys(c, nil)}); err != nil {
 			return nil, err
 		}
 		return nil, errNotFound()
@@ -164,7 +164,7 @@ func permitted(c *call.Call, id id, sec *secret, err error) (*secret, error) {
 
 // target is the secret as policies see it.
 func (s *secret) target(c *call.Call) call.Target {
-	return call.Target{ARN: s.arn(), Policy: s.policy, Keys: requestKeys(c, s)}
+	return call.Target{ARN: s.arn(), Account: s.account, Policy: s.policy, Keys: requestKeys(c, s)}
 }
 
 // everything is the target of the operations that act on no secret of their

@@ -288,7 +288,7 @@ func TestIDs(t *testing.T) {
 	}
 	foreign := strings.Replace(arns["Foo"], "111111111111", "222222222222", 1)
 	refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: &foreign}, "AccessDeniedException",
-		"User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:DescribeSecret on resource: "+foreign+" because no identity-based policy allows the secretsmanager:DescribeSecret action")
+		"User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:DescribeSecret on resource: "+foreign+" because no resource-based policy allows the secretsmanager:DescribeSecret action")
 	const badName = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!"
 	for _, id := range []string{"a b", "a*", partial, partial + "a b", "arn:aws:s3:::bucket", "arn:aws:secretsmanager:us-east-1:111111111111:other:x",
 		"arn:aws:secretsmanager:us-east-1:1111/us-east-1:secret:x", "arn:"} {

@@ -63,14 +63,19 @@ func everythingAllowed(t *testing.T) *policy.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return policy.NewSet("all", doc)
+	return policy.NewSet(policy.Policy{Name: "all", Document: doc})
+}
+
+func (w *world) ann() policy.Principal {
+	ann := "arn:aws:iam::" + w.account + ":user/ann"
+	return policy.Principal{Kind: policy.User, ARN: ann, Account: w.account, Entity: ann, ID: "AIDAQAAAAAAAGMKEM7X5A"}
 }
 
 // call is a request of an operation by the world's caller, at its time.
 func (w *world) call(op string, in any) *call.Call {
 	return &call.Call{
 		ID: uuid.NewString(), Time: w.now, Service: "secretsmanager", Op: op, Input: in, Region: w.region,
-		Principal: call.Principal{ARN: "arn:aws:iam::" + w.account + ":user/ann", Account: w.account, Type: "IAMUser", Name: "ann"},
+		Principal: call.Principal{Principal: w.ann(), UserName: "ann"},
 		Policies:  w.policies, SourceIP: netip.MustParseAddr("127.0.0.1"),
 	}
 }

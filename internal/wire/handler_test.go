@@ -19,11 +19,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
+	"azekura/internal/policy"
 	"azekura/internal/sigv4"
 	"azekura/internal/wire"
 )
@@ -41,7 +43,7 @@ func newBench(ops ...call.Op) *bench {
 	b.Handler = &wire.Handler{
 		Authenticate: func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
 			return func([32]byte) (*call.Call, error) {
-				return &call.Call{Region: "us-east-1", Principal: call.Principal{ARN: ann}, AccessKeyID: "AKIDANN"}, nil
+				return &call.Call{Region: "us-east-1", Principal: call.Principal{Principal: policy.Principal{ARN: ann}}, AccessKeyID: "AKIDANN"}, nil
 			}, nil
 		},
 		Log: slog.New(slog.NewJSONHandler(&b.log, nil)),
@@ -153,9 +155,9 @@ func TestServeCall(t *testing.T) {
 	}
 	got.ID, got.Time, got.UserAgent = "", time.Time{}, ""
 	diff := cmp.Diff(call.Call{
-		Service: "secretsmanager", Op: "ListSecrets", Input: &model.ListSecretsInput{}, Region: "us-east-1", Principal: call.Principal{ARN: ann},
+		Service: "secretsmanager", Op: "ListSecrets", Input: &model.ListSecretsInput{}, Region: "us-east-1", Principal: call.Principal{Principal: policy.Principal{ARN: ann}},
 		AccessKeyID: "AKIDANN", SourceIP: netip.MustParseAddr("192.0.2.7"), TLS: "TLSv1.3",
-	}, got, cmp.Comparer(func(x, y netip.Addr) bool { return x == y }))
+	}, got, cmp.Comparer(func(x, y netip.Addr) bool { return x == y }), cmpopts.IgnoreUnexported(call.Call{}))
 	if diff != "" {
 		t.Errorf("call (-want +got):\n%s", diff)
 	}

@@ -1,0 +1,239 @@
+package policy
+
+import "strings"
+
+// Decide weighs the policies of s and the resource's own, which is nil if it
+// has none, for one request. See the package's comment for how. It does not
+// allocate, unless the request's Keys do or a statement uses more than a few
+// variables in one text.
+func (s *Set) Decide(r Request, resource *Document) Decision {
+	e := evaluation{request: &r}
+	e.prepare()
+	return e.decide(s, resource)
+}
+
+// An evaluation is one request in front of one statement after the other.
+type evaluation struct {
+	request   *Request
+	principal Principal
+	mask      uint64 // of the action, see actionMask
+	colon     int    // where the fifth colon of the resource is, -1 if it is no ARN
+	bounded   bool   // the caller has a permissions boundary
+
+	values  [4]string // that the variables of one pattern stand for
+	missing *[]string // if not nil, collects the keys that were not there
+}
+
+func (e *evaluation) prepare() {
+	if e.request.Principal != nil {
+		e.principal = *e.request.Principal
+	}
+	e.mask = actionMask(e.request.Action)
+	e.colon = fifthColon(e.request.Resource)
+}
+
+func (e *evaluation) decide(s *Set, resource *Document) Decision {
+	if s == nil {
+		s = &Set{}
+	}
+	e.bounded = len(s.boundary) > 0 && !e.principal.isRoot()
+	for _, level := range s.organization {
+		if o := e.weigh(level); o.denied {
+			return o.decision(OrganizationPolicy)
+		} else if !o.allowed {
+			return Decision{Type: OrganizationPolicy}
+		}
+	}
+	identity, boundary := outcome{allowed: true}, outcome{allowed: true}
+	if !e.principal.isRoot() {
+		if identity = e.weigh(s.identity); identity.denied {
+			return identity.decision(IdentityPolicy)
+		}
+		if len(s.boundary) > 0 {
+			boundary = e.weigh(s.boundary)
+		}
+		if boundary.denied {
+			return boundary.decision(BoundaryPolicy)
+		}
+	}
+	session := outcome{allowed: e.principal.Kind != Federated}
+	if s.limited {
+		session = e.weigh(s.sessions)
+	}
+	if session.denied {
+		return session.decision(SessionPolicy)
+	}
+	return e.conclude(resource, identity, boundary, session)
+}
+
+// conclude weighs the resource's policy, when nothing else denies, and draws
+// the conclusion: AWS's table of what has to allow within an account, and the
+// rule that across accounts everything has to.
+func (e *evaluation) conclude(resource *Document, identity, boundary, session outcome) Decision {
+	theirs := e.weighResource(resource)
+	if theirs.denied {
+		return theirs.decision(resource.policyType())
+	}
+	if e.principal.Kind == Anonymous {
+		return Decision{}
+	}
+	consent := theirs.grade
+	if e.request.Granted {
+		consent = toPrincipal
+	}
+	needIdentity, needLimits, needConsent := true, true, true
+	if e.ownAccount() {
+		needIdentity = consent < toSessions
+		needLimits = consent < toPrincipal
+		needConsent = e.request.MustAllow
+	} else if consent == toPrincipal && (e.principal.Kind == Service || e.principal.Kind == Provider) {
+		needIdentity, needLimits = false, false
+	}
+	switch {
+	case needIdentity && !identity.allowed:
+		return Decision{Type: IdentityPolicy}
+	case needLimits && !boundary.allowed:
+		return Decision{Type: BoundaryPolicy}
+	case needLimits && !session.allowed:
+		return Decision{Type: SessionPolicy}
+	case needConsent && consent == toNobody:
+		return Decision{Type: resource.policyType()}
+	case needIdentity:
+		return identity.decision(IdentityPolicy)
+	}
+	return Decision{Allowed: true, Type: resource.policyType(), Statement: theirs.statement}
+}
+
+// isRoot says whether no identity policy limits the caller: the root user, and
+// the federated sessions that it made.
+func (p *Principal) isRoot() bool {
+	return p.Kind == Root || p.Kind == Federated && strings.HasSuffix(p.Entity, ":root")
+}
+
+// ownAccount says whether caller and resource belong to one account. What AWS
+// itself owns, and what has no owner, is everybody's.
+func (e *evaluation) ownAccount() bool {
+	owner := e.request.ResourceAccount
+	if owner == "" && e.colon >= 0 {
+		before := e.request.Resource[:e.colon]
+		owner = before[strings.LastIndexByte(before, ':')+1:]
+	}
+	return owner == "" || owner == "aws" || owner == e.principal.Account
+}
+
+// An outcome is what the policies of one type say to a request.
+type outcome struct {
+	allowed, denied bool
+	grade           grade // of the resource's consent
+	by, statement   string
+}
+
+func (o outcome) decision(t Type) Decision {
+	return Decision{Allowed: o.allowed && !o.denied, Explicit: o.denied, Type: t, By: o.by, Statement: o.statement}
+}
+
+// weigh is the outcome of policies of which one has to allow and none may
+// deny.
+func (e *evaluation) weigh(policies []Policy) outcome {
+	var o outcome
+	for i := range policies {
+		p := &policies[i]
+		if p.Document == nil {
+			return outcome{denied: true, by: p.Name}
+		}
+		for j, mask := range p.Document.masks {
+			if mask&e.mask == 0 {
+				continue
+			}
+			st := &p.Document.statements[j]
+			if o.allowed && !st.deny || !e.matches(st) {
+				continue
+			}
+			if st.deny {
+				return outcome{denied: true, by: p.Name, statement: st.label}
+			}
+			o = outcome{allowed: true, by: p.Name, statement: st.label}
+		}
+	}
+	return o
+}
+
+// weighResource is the outcome of the resource's own policy: whom it denies,
+// and how far the best of its grants goes.
+func (e *evaluation) weighResource(d *Document) outcome {
+	var o outcome
+	if d == nil {
+		return o
+	}
+	for j, mask := range d.masks {
+		if mask&e.mask == 0 {
+			continue
+		}
+		st := &d.statements[j]
+		if st.deny {
+			if st.covers(&e.principal, e.bounded) && e.matches(st) {
+				return outcome{denied: true, statement: st.label}
+			}
+			continue
+		}
+		if g := st.grants(&e.principal); g > o.grade && e.matches(st) {
+			o = outcome{allowed: true, grade: g, statement: st.label}
+		}
+	}
+	return o
+}
+
+// matches says whether a statement bears on the request, whoever makes it.
+func (e *evaluation) matches(s *statement) bool {
+	if s.matchesAction(e.request.Action) == s.notAction || !e.matchesResource(s) {
+		return false
+	}
+	for i := range s.conditions {
+		if !e.holds(&s.conditions[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *statement) matchesAction(action string) bool {
+	for i := range s.actions {
+		if s.actions[i].match(action, nil, noColon) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchesResource says whether a statement is about the resource. A variable
+// without a value matches nothing: then neither a Resource nor a NotResource
+// that holds it is about anything.
+func (e *evaluation) matchesResource(s *statement) bool {
+	if s.anyResource {
+		return !s.notResource
+	}
+	for i := range s.resources {
+		p := &s.resources[i]
+		values, ok := e.resolve(p)
+		if !ok && s.notResource {
+			return false
+		}
+		if ok && e.colon >= 0 && p.match(e.request.Resource, values, e.colon) {
+			return !s.notResource
+		}
+	}
+	return s.notResource
+}
+
+func (e *evaluation) lookup(key, name string) []string {
+	var values []string
+	if e.request.Keys != nil {
+		if v, present := e.request.Keys(key); present {
+			values = v
+		}
+	}
+	if len(values) == 0 && e.missing != nil {
+		*e.missing = append(*e.missing, name)
+	}
+	return values
+}

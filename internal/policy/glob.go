@@ -1,0 +1,238 @@
+package policy
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A glob is a compiled pattern for one text: literal pieces, policy variables
+// and, in most, the wildcards * for any characters and ? for one.
+type glob struct {
+	kind   globKind
+	fold   bool   // without regard to case
+	text   string // of an exact glob, and what a prefix glob begins with
+	tokens []token
+	vars   []variable // in the order of their tokens
+}
+
+type globKind uint8
+
+const (
+	globExact  globKind = iota // no wildcard, no variable
+	globPrefix                 // one star, at the end
+	globAny                    // the star alone
+	globTokens
+)
+
+type token struct {
+	kind tokenKind
+	text string // of a literal
+}
+
+type tokenKind uint8
+
+const (
+	literalToken tokenKind = iota
+	variableToken
+	starToken
+	oneToken
+)
+
+// noColon is for texts in which wildcards stand for colons, too.
+const noColon = -1
+
+// arnSegments is the number of parts of an ARN. Only the last may hold colons.
+const arnSegments = 6
+
+// fifthColon is where the fifth colon of a text is, noColon if it has fewer:
+// what is before it are the parts of an ARN that no wildcard crosses.
+func fifthColon(s string) int {
+	found := 0
+	for i := range len(s) {
+		if s[i] == ':' {
+			if found++; found == arnSegments-1 {
+				return i
+			}
+		}
+	}
+	return noColon
+}
+
+// A dialect says what of a pattern is more than its characters.
+type dialect struct {
+	wildcards bool
+	variables bool
+	fold      bool
+	arn       bool // wildcards do not cross the first five colons
+}
+
+// compileGlob compiles a pattern whose variables have been checked.
+func compileGlob(pattern string, d dialect) glob {
+	g := glob{fold: d.fold}
+	text := func(s string) {
+		if s == "" {
+			return
+		}
+		if last := len(g.tokens) - 1; last >= 0 && g.tokens[last].kind == literalToken {
+			g.tokens[last].text += s
+			return
+		}
+		g.tokens = append(g.tokens, token{literalToken, s})
+	}
+	for pattern != "" {
+		at := strings.IndexAny(pattern, "*?$")
+		if at < 0 {
+			text(pattern)
+			break
+		}
+		text(pattern[:at])
+		c, rest := pattern[at], pattern[at+1:]
+		switch {
+		case c == '$' && d.variables && strings.HasPrefix(rest, "{"):
+			v, end, _ := parseVariable(pattern[at:])
+			rest = pattern[at+end:]
+			if v.literal {
+				text(v.key)
+				break
+			}
+			g.tokens = append(g.tokens, token{kind: variableToken})
+			g.vars = append(g.vars, v)
+		case c == '*' && d.wildcards:
+			if last := len(g.tokens) - 1; last < 0 || g.tokens[last].kind != starToken {
+				g.tokens = append(g.tokens, token{kind: starToken})
+			}
+		case c == '?' && d.wildcards:
+			g.tokens = append(g.tokens, token{kind: oneToken})
+		default:
+			text(pattern[at : at+1])
+		}
+		pattern = rest
+	}
+	g.simplify(d)
+	return g
+}
+
+// simplify finds the common shapes that need no search.
+func (g *glob) simplify(d dialect) {
+	n := len(g.tokens)
+	switch {
+	case n == 0:
+		g.kind = globExact
+	case n == 1 && g.tokens[0].kind == literalToken:
+		g.kind, g.text, g.tokens = globExact, g.tokens[0].text, nil
+	case n == 1 && g.tokens[0].kind == starToken && !d.arn:
+		g.kind, g.tokens = globAny, nil
+	case n == 2 && g.tokens[0].kind == literalToken && g.tokens[1].kind == starToken &&
+		(!d.arn || fifthColon(g.tokens[0].text) != noColon):
+		g.kind, g.text, g.tokens = globPrefix, g.tokens[0].text, nil
+	default:
+		g.kind = globTokens
+	}
+}
+
+// match says whether s is of the glob's form, with values in the place of its
+// variables. No wildcard stands for a colon of s up to the one at colon.
+func (g *glob) match(s string, values []string, colon int) bool {
+	switch g.kind {
+	case globExact:
+		if g.fold {
+			return strings.EqualFold(g.text, s)
+		}
+		return g.text == s
+	case globPrefix:
+		_, ok := g.cut(s, g.text)
+		return ok
+	case globAny:
+		return true
+	}
+	return g.search(s, values, colon)
+}
+
+// search looks back only to the last star: what an earlier one stands for need
+// not change, since a later star can take up whatever it would have left over,
+// except a colon that neither may cross. So a hostile pattern costs at most
+// len(pattern)*len(s) steps.
+func (g *glob) search(s string, values []string, colon int) bool {
+	t, v, i := 0, 0, 0 // the next token, variable, byte of s
+	star, starVar, mark := -1, 0, 0
+	for {
+		if t == len(g.tokens) && i == len(s) {
+			return true
+		}
+		if t < len(g.tokens) {
+			switch tok := &g.tokens[t]; tok.kind {
+			case starToken:
+				star, starVar, mark = t, v, i
+				if t++; t == len(g.tokens) {
+					return i > colon
+				}
+				continue
+			case oneToken:
+				if i < len(s) && (s[i] != ':' || i > colon) {
+					i += width(s[i:])
+					t++
+					continue
+				}
+			case literalToken:
+				if n, ok := g.cut(s[i:], tok.text); ok {
+					i += n
+					t++
+					continue
+				}
+			case variableToken:
+				if n, ok := g.cut(s[i:], values[v]); ok {
+					i += n
+					t, v = t+1, v+1
+					continue
+				}
+			}
+		}
+		if star < 0 || mark >= len(s) || s[mark] == ':' && mark <= colon {
+			return false
+		}
+		mark += width(s[mark:])
+		t, v, i = star+1, starVar, mark
+	}
+}
+
+func width(s string) int {
+	if s[0] < utf8.RuneSelf {
+		return 1
+	}
+	_, n := utf8.DecodeRuneInString(s)
+	return n
+}
+
+// cut says whether s begins with prefix, and how many bytes of it that are.
+func (g *glob) cut(s, prefix string) (int, bool) {
+	if !g.fold {
+		return len(prefix), strings.HasPrefix(s, prefix)
+	}
+	i := 0
+	for _, want := range prefix {
+		if i == len(s) {
+			return 0, false
+		}
+		got, n := utf8.DecodeRuneInString(s[i:])
+		if got != want && !sameLetter(got, want) {
+			return 0, false
+		}
+		i += n
+	}
+	return i, true
+}
+
+// sameLetter says what strings.EqualFold says of two characters.
+func sameLetter(a, b rune) bool {
+	if a < utf8.RuneSelf && b < utf8.RuneSelf {
+		a |= 0x20
+		return a == b|0x20 && a >= 'a' && a <= 'z'
+	}
+	for r := unicode.SimpleFold(a); r != a; r = unicode.SimpleFold(r) {
+		if r == b {
+			return true
+		}
+	}
+	return false
+}

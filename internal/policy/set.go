@@ -1,0 +1,65 @@
+package policy
+
+import "slices"
+
+// A Policy is a document with the name that Decision.By gives it: a managed
+// policy's ARN, an inline policy's name. A nil Document stands for a policy
+// that could not be read, and might have denied: it denies everything.
+type Policy struct {
+	Name     string
+	Document *Document
+}
+
+// A Set is every policy that bears on one caller. It does not change once
+// made, and may be used concurrently; its methods make new ones, and may be
+// called on nil. A nil Set and the zero Set allow nothing, except that the
+// root user and the resource's policy do without them.
+type Set struct {
+	identity     []Policy
+	boundary     []Policy // one, or none
+	sessions     []Policy
+	limited      bool // a session policy was passed; without one, sessions is nil
+	organization [][]Policy
+}
+
+// NewSet is the set of an identity's own policies and those of its groups.
+func NewSet(identity ...Policy) *Set { return &Set{identity: slices.Clone(identity)} }
+
+func (s *Set) copy() *Set {
+	if s == nil {
+		return &Set{}
+	}
+	return new(*s)
+}
+
+// With is s with one more policy of the identity's own.
+func (s *Set) With(p Policy) *Set {
+	c := s.copy()
+	c.identity = append(slices.Clip(c.identity), p)
+	return c
+}
+
+// WithBoundary is s under a permissions boundary, in the place of the one it
+// had.
+func (s *Set) WithBoundary(p Policy) *Set {
+	c := s.copy()
+	c.boundary = []Policy{p}
+	return c
+}
+
+// WithSession is s in a session that was passed policies, of which one has to
+// allow. To pass none is a limit, too: then nothing does. A session that was
+// not limited is s itself.
+func (s *Set) WithSession(passed ...Policy) *Set {
+	c := s.copy()
+	c.sessions, c.limited = slices.Clone(passed), true
+	return c
+}
+
+// WithOrganization is s under an organization's service control policies, a
+// list for each level from the root to the account. Every level has to allow.
+func (s *Set) WithOrganization(levels ...[]Policy) *Set {
+	c := s.copy()
+	c.organization = slices.Clone(levels)
+	return c
+}
