@@ -155,6 +155,7 @@ func arrived(r *http.Request, now time.Time) *call.Call {
 		ID:        uuid.NewString(),
 		Time:      now,
 		UserAgent: bounded(r.UserAgent(), maxUserAgent),
+		Referer:   bounded(r.Referer(), maxUserAgent),
 	}
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.SourceIP = from.Addr().Unmap()
@@ -233,7 +234,7 @@ func identify(c, caller *call.Call) {
 	*c = *caller
 	c.ID, c.Time = known.ID, known.Time
 	c.Service, c.Op = known.Service, known.Op
-	c.SourceIP, c.UserAgent, c.TLS = known.SourceIP, known.UserAgent, known.TLS
+	c.SourceIP, c.UserAgent, c.Referer, c.TLS = known.SourceIP, known.UserAgent, known.Referer, known.TLS
 }
 
 func (t *target) outputPlan(out any) (*plan, error) {

@@ -22,6 +22,7 @@ import (
 	organizations "azekura/internal/api/organizations"
 	sts "azekura/internal/api/sts"
 	"azekura/internal/call"
+	"azekura/internal/policy"
 )
 
 var update = flag.Bool("update", false, "write what was got into testdata/query")
