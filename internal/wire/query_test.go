@@ -43,7 +43,7 @@ func newQueryBench(t testing.TB) *queryBench {
 	b.Handler = &Handler{
 		Authenticate: func(_ *http.Request, service string, _ time.Time) (func([32]byte) (*call.Call, error), error) {
 			return func([32]byte) (*call.Call, error) {
-				return &call.Call{Region: "us-west-2", Principal: call.Principal{ARN: "ann"}, AccessKeyID: "AKIDANN"}, nil
+				return &call.Call{Region: "us-west-2", Principal: call.Principal{Principal: policy.Principal{ARN: "ann"}}, AccessKeyID: "AKIDANN"}, nil
 			}, nil
 		},
 		Log:    slog.New(slog.NewTextHandler(&b.log, nil)),
