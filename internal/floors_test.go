@@ -15,8 +15,8 @@ import (
 // not know each other. A package inside a room, such as store/storetest, may
 // import the room and what lies below the floor named here.
 var floors = []string{
-	"api arn store envelope sigv4 totp",
-	"api/shape policy seal api/secretsmanager api/iam api/sts api/organizations backup store/storetest/postgres",
+	"api arn store envelope sigv4 totp oidc",
+	"api/shape policy seal api/secretsmanager api/iam api/sts api/organizations backup store/storetest/postgres oidc/oidctest",
 	"api/gen api/apitest call store/storetest",
 	"wire kms iam",
 	"secretsmanager sts metrics",
