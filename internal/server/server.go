@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"azekura/internal/backup"
+	"azekura/internal/call"
 	"azekura/internal/iam"
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
@@ -148,9 +149,11 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
 	})
-	api := &wire.Handler{Authenticate: door.Authenticate, Log: cfg.Log, Finish: figures.Finished}
-	api.Handle(s.secrets.API())
-	figures.Service(s.secrets.API())
+	api := &wire.Handler{Authenticate: door.Authenticate, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
+	for _, service := range []call.Service{s.secrets.API(), door.API()} {
+		api.Handle(service)
+		figures.Service(service)
+	}
 	s.watch(figures, api, users, keys)
 	s.http = s.newHTTP(api)
 	if s.monitor, err = s.newMonitor(figures); err != nil {

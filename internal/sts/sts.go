@@ -1,5 +1,5 @@
 // Package sts says who makes a request: it finds the principal behind a
-// signature and proves it.
+// signature and proves it. It also serves AWS's STS API, version 2011-06-15.
 package sts
 
 import (

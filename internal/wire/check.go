@@ -123,7 +123,8 @@ func (c *checker) elements(v reflect.Value, w *value, path string) {
 
 func (c *checker) entries(v reflect.Value, w *value, path string) {
 	badKey, badValue := false, false
-	for key, elem := range v.Seq2() {
+	for at := v.MapRange(); at.Next(); {
+		key, elem := at.Key(), at.Value()
 		badKey = badKey || w.key.broken(key, c.how) != nil
 		badValue = badValue || w.elem.isPlain() && w.elem.broken(elem, c.how) != nil
 		if !w.elem.isPlain() {

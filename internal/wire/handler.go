@@ -60,8 +60,9 @@ type Handler struct {
 }
 
 // An Outcome is what became of one request. Nothing in it was written by the
-// sender: Service and Op are those of a registered operation, and both are
-// empty if the request named none.
+// sender: Service and Op are those of a registered operation. Both are empty if
+// the request named none; Op alone is if the request was refused before it was
+// read which operation of the service it names.
 type Outcome struct {
 	Service, Op string
 	Status      int

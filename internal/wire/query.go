@@ -105,6 +105,7 @@ func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call)
 	if q.api = q.queryAPI(claim.Service); q.api == nil {
 		return nil, nil, &sigv4.Error{Kind: sigv4.Mismatch, Message: "Credential should be scoped to correct service. "}
 	}
+	c.Service = q.api.name
 	if r.ContentLength > q.limit() {
 		return nil, nil, tooLarge()
 	}
@@ -201,7 +202,7 @@ func (q *awsQuery) route(c *call.Call, params []parameter) (*target, error) {
 	if action == "" {
 		return nil, missingAction()
 	}
-	c.Op = bounded(action, maxOperation)
+	c.Service, c.Op = "", bounded(action, maxOperation)
 	if version != "" {
 		q.api = q.queries[version]
 	} else {

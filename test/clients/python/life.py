@@ -1,10 +1,11 @@
-"""The life of a secret, with boto3. Prints ok at the end."""
+"""The life of a secret, and whose it is, with boto3. Prints ok at the end."""
 
 import datetime
 import json
 import os
 import re
 import sys
+import urllib.request
 import uuid
 
 import boto3
@@ -131,6 +132,22 @@ def error_code(client):
     return None
 
 
+def identity():
+    """Asks who it is, also by a URL that somebody else may fetch, as EKS and Vault have it."""
+    sts = boto3.client("sts")
+    me = sts.get_caller_identity()
+    check("the administrator's ARN", me["Arn"] == f"arn:aws:iam::{me['Account']}:user/admin")
+    url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    with urllib.request.urlopen(url) as answer:
+        check("its ARN by a URL", f"<Arn>{me['Arn']}</Arn>" in answer.read().decode())
+    as_json = urllib.request.Request(url, headers={"Accept": "application/json"})
+    with urllib.request.urlopen(as_json) as answer:
+        told = json.load(answer)["GetCallerIdentityResponse"]["GetCallerIdentityResult"]
+        check("its user id in JSON", told["UserId"] == me["UserId"])
+    unsigned = boto3.client("sts", config=botocore.config.Config(signature_version=botocore.UNSIGNED))
+    refused(botocore.exceptions.ClientError, "MissingAuthenticationToken", unsigned.get_caller_identity)
+
+
 def strangers():
     key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     wrong = boto3.client("secretsmanager", aws_access_key_id=key, aws_secret_access_key="wrong" * 8)
@@ -157,6 +174,6 @@ def clock_skew():
             botocore.auth.get_current_datetime = real
 
 
-for step in (values, labels, metadata, lists, deletion, strangers, clock_skew):
+for step in (values, labels, metadata, lists, deletion, identity, strangers, clock_skew):
     step()
 print("ok")
