@@ -37,6 +37,8 @@ func (c *config) settings() *pflag.FlagSet {
 	f.DurationVar(&c.MaxStale, "max-stale", d.MaxStale, "how long reads are served from memory while PostgreSQL is away; 0 is not at all")
 	f.StringVar(&c.Listen, "listen", d.Listen, "address and port; port 0 takes a free one")
 	f.StringVar(&c.EndpointURL, "endpoint-url", d.EndpointURL, "the URL clients reach this server at, if it is not the listen address")
+	f.StringSliceVar(&c.TrustedProxies, "trusted-proxy", d.TrustedProxies, "address or network of proxies whose X-Forwarded-For is believed; repeat it or separate by commas")
+	f.StringSliceVar(&c.RateLimits, "rate-limit", d.RateLimits, "quotas of an account: aws, off, or like secretsmanager:GetSecretValue=20000; repeat it or separate by commas")
 	f.StringVar(&c.AccountID, "account-id", d.AccountID, "12-digit id of the first account, fixed by the first start")
 	f.StringSliceVar(&c.Regions, "region", d.Regions, "regions to serve; repeat it or separate by commas")
 	f.BoolVar(&c.dev, "dev", false, "keep nothing on disk; credentials test/test")

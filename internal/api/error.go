@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // An Error is an answer to the caller: its code, status and text are AWS's and
@@ -17,6 +18,8 @@ type Error struct {
 	// families differ on the wire: a modelled error's body says "Message",
 	// an error of the framework in front of it says "message".
 	Modelled bool
+
+	RetryAfter time.Duration // when to try again, for the header of that name; 0 is not said
 
 	Err error // what caused it, for the log only; may be nil
 }
@@ -39,6 +42,11 @@ func Validation(message string) *Error {
 // AccessDenied is the answer to a caller whose policies do not allow the call.
 func AccessDenied(format string, args ...any) *Error {
 	return &Error{Code: "AccessDeniedException", Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+// Throttled is the answer to a caller whose quota is used up for that long.
+func Throttled(wait time.Duration) *Error {
+	return &Error{Code: "ThrottlingException", Status: http.StatusBadRequest, Message: "Rate exceeded", RetryAfter: wait}
 }
 
 // Serialization is the answer to a body that is not the operation's input:

@@ -25,10 +25,11 @@ type Call struct {
 	Policies  *policy.Set // all that bear on the principal, compiled; nil allows nothing
 
 	AccessKeyID string
-	SourceIP    netip.Addr
+	SourceIP    netip.Addr // of the client, as the last proxy that is trusted tells it
 	UserAgent   string
 	Referer     string // of the HTTP header, or ""
 	TLS         string // "TLSv1.3", or "" for plain HTTP
+	Secure      bool   // whether the client spoke TLS, here or to a proxy that is trusted
 
 	// Via names the services that pass the principal's call on, the first
 	// first; nil if the principal calls itself.

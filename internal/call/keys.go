@@ -140,7 +140,7 @@ func (c *Call) requestKey(key string) (value string, present bool) {
 	case "sourceip":
 		return c.SourceIP.Unmap().WithZone("").String(), direct && c.SourceIP.IsValid()
 	case "securetransport":
-		return strconv.FormatBool(c.TLS != "" || !direct), true
+		return strconv.FormatBool(c.Secure || !direct), true
 	case "useragent":
 		return c.UserAgent, c.UserAgent != ""
 	case "referer":

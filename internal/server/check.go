@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+
+	"azekura/internal/throttle"
 )
 
 // check finds what is wrong with a configuration before anything is touched.
@@ -33,6 +35,12 @@ func (c *Config) check() error {
 		if err := checkEndpoint(c.EndpointURL); err != nil {
 			return err
 		}
+	}
+	if _, err := c.proxies(); err != nil {
+		return err
+	}
+	if _, err := throttle.Parse(c.RateLimits); err != nil {
+		return fmt.Errorf("rate-limit: %w", err)
 	}
 	if _, err := c.metricsAddress(); err != nil {
 		return err

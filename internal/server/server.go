@@ -57,6 +57,13 @@ type Config struct {
 	// derives it from the address.
 	EndpointURL string
 
+	// TrustedProxies are addresses and networks in CIDR form whose
+	// X-Forwarded-For and X-Forwarded-Proto are believed.
+	TrustedProxies []string
+
+	// RateLimits are the quotas of accounts, as throttle.Parse reads them.
+	RateLimits []string
+
 	AccountID string   // 12 digits, of the first account
 	Regions   []string // served; the first is the administrator's default
 
@@ -96,6 +103,7 @@ func Defaults() Config {
 		Listen:            "127.0.0.1:4584",
 		AccountID:         "111111111111",
 		Regions:           []string{"us-east-1", "us-west-2", "ap-northeast-1"},
+		RateLimits:        []string{"aws"},
 		MaxStale:          30 * time.Second,
 		ShutdownGrace:     15 * time.Second,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -150,9 +158,16 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
 	})
 	api := &wire.Handler{Authenticate: door.Authenticate, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
-	for _, service := range []call.Service{s.secrets.API(), door.API()} {
+	services := []call.Service{s.secrets.API(), door.API()}
+	for _, service := range services {
 		api.Handle(service)
 		figures.Service(service)
+	}
+	if api.TrustedProxies, err = cfg.proxies(); err != nil {
+		return nil, err
+	}
+	if api.Admit, err = cfg.admit(services); err != nil {
+		return nil, err
 	}
 	s.watch(figures, api, users, keys)
 	s.http = s.newHTTP(api)

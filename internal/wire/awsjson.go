@@ -52,6 +52,9 @@ func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call) (
 		return nil, nil, err
 	}
 	identify(c, caller)
+	if err := h.admit(c); err != nil {
+		return nil, nil, err
+	}
 	in := t.op.New()
 	if err := decode(body.bytes, in, t.in); err != nil {
 		return nil, nil, err

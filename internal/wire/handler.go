@@ -36,6 +36,15 @@ type Handler struct {
 	// checks the signature. Required.
 	Authenticate func(r *http.Request, service string, now time.Time) (verify func(bodySHA256 [32]byte) (*call.Call, error), err error)
 
+	// Admit, if set, says how long an authenticated call has to wait because its
+	// caller's quota is used up; 0 lets it pass. It is asked before the input is
+	// parsed.
+	Admit func(c *call.Call) (wait time.Duration)
+
+	// TrustedProxies are the networks whose word is taken for where a request
+	// came from.
+	TrustedProxies []netip.Prefix
+
 	// Log gets one line a request. Required.
 	Log *slog.Logger
 
@@ -106,7 +115,7 @@ func (h *Handler) InFlight() int64 { return h.inFlight.Load() }
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.inFlight.Add(1)
 	defer h.inFlight.Add(-1)
-	c := arrived(r, time.Now())
+	c := h.arrived(r, time.Now())
 	header := w.Header()
 	header["X-Amzn-Requestid"] = []string{c.ID}
 	header["Date"] = h.date(c.Time) // SDKs measure their clock's skew by it
@@ -151,16 +160,14 @@ func (h *Handler) date(now time.Time) []string {
 }
 
 // arrived is the call before anything is known of its caller.
-func arrived(r *http.Request, now time.Time) *call.Call {
+func (h *Handler) arrived(r *http.Request, now time.Time) *call.Call {
 	c := &call.Call{
 		ID:        uuid.NewString(),
 		Time:      now,
 		UserAgent: bounded(r.UserAgent(), maxUserAgent),
 		Referer:   bounded(r.Referer(), maxUserAgent),
 	}
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		c.SourceIP = from.Addr().Unmap()
-	}
+	c.SourceIP, c.Secure = h.source(r)
 	if r.TLS != nil {
 		c.TLS = strings.Replace(tls.VersionName(r.TLS.Version), "TLS ", "TLSv", 1) // as CloudTrail spells it
 	}
@@ -235,7 +242,19 @@ func identify(c, caller *call.Call) {
 	*c = *caller
 	c.ID, c.Time = known.ID, known.Time
 	c.Service, c.Op = known.Service, known.Op
-	c.SourceIP, c.UserAgent, c.Referer, c.TLS = known.SourceIP, known.UserAgent, known.Referer, known.TLS
+	c.SourceIP, c.UserAgent, c.Referer = known.SourceIP, known.UserAgent, known.Referer
+	c.TLS, c.Secure = known.TLS, known.Secure
+}
+
+// admit refuses a call whose caller's quota is used up.
+func (h *Handler) admit(c *call.Call) error {
+	if h.Admit == nil {
+		return nil
+	}
+	if wait := h.Admit(c); wait > 0 {
+		return api.Throttled(wait)
+	}
+	return nil
 }
 
 func (t *target) outputPlan(out any) (*plan, error) {
@@ -265,6 +284,9 @@ func respond(w http.ResponseWriter, c *call.Call, body *buffer, e *api.Error, sp
 		speak.encodeError(body, header, c, e)
 		if status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout {
 			header.Set("Connection", "close") // the rest of the body may still come
+		}
+		if e.RetryAfter > 0 { // in whole seconds, RFC 9110 section 10.2.3
+			header.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
 		}
 	}
 	header["Content-Type"] = speak.contentType()

@@ -163,6 +163,9 @@ func (q *awsQuery) receiveUnsigned(w http.ResponseWriter, r *http.Request, c *ca
 
 // input reads the operation's input and holds it against the model.
 func (q *awsQuery) input(c *call.Call, t *target, params []parameter) (*target, any, error) {
+	if err := q.admit(c); err != nil {
+		return nil, nil, err
+	}
 	in := t.op.New()
 	if err := decodeForm(params, in, t.in); err != nil {
 		return nil, nil, err

@@ -147,7 +147,8 @@ const method = `
 - CPU is the processor time of the server's process by the kernel's scheduler clock, user and system, divided by the requests.
 - Server busy is the part of the time that the server's process had its processor. With one connection the rest is the way there
   and back; else it was spent in waiting for the disk.
-- The server's settings are the defaults, unless a section says otherwise. That includes a log line a request, to a file.
+- The server's settings are the defaults, unless a section says otherwise, but for rate-limit: AWS's quotas would be what is
+  measured. That includes a log line a request, to a file.
 - ` + "`.cache/bench -only reads,tls -report FILE`" + ` measures some sections alone, ` + "`-help`" + ` tells the rest.
 - 1 MB is 1,000,000 bytes, 1 KiB is 1,024.
 `

@@ -47,7 +47,7 @@ func (b *bench) serve(cpus []int, dataDir string, flags ...string) (*node, error
 // write admin.env again because of the new port; a server that is started again
 // by its user has the port that it had.
 func (b *bench) command(dataDir string) []string {
-	return []string{b.server, "server", "--data-dir", dataDir, "--listen", "127.0.0.1:0", "--endpoint-url", "http://127.0.0.1:4584"}
+	return []string{b.server, "server", "--data-dir", dataDir, "--listen", "127.0.0.1:0", "--endpoint-url", "http://127.0.0.1:4584", "--rate-limit", "off"}
 }
 
 func administrator(dataDir string) (creds sigv4.Credentials, region string, err error) {

@@ -106,7 +106,7 @@ func takeRootKey(cfg Config) error {
 
 // start returns what the server says that it listens on.
 func (s *Server) start(cfg Config) (listening <-chan string, err error) {
-	args := slices.Concat(cfg.Command[1:], []string{"server", "--data-dir", cfg.DataDir, "--listen", "127.0.0.1:0"}, cfg.Args)
+	args := slices.Concat(cfg.Command[1:], []string{"server", "--data-dir", cfg.DataDir, "--listen", "127.0.0.1:0", "--rate-limit", "off"}, cfg.Args)
 	s.cmd = exec.Command(cfg.Command[0], args...)
 	if cfg.Log != nil {
 		s.cmd.Stderr = cfg.Log

@@ -28,12 +28,13 @@ func New(t testing.TB) *Server {
 }
 
 // Config is what New builds a server with: the defaults, but for the data
-// directory and a free port.
+// directory, a free port, and calls as fast as they come.
 func Config(t testing.TB) server.Config {
 	t.Helper()
 	cfg := server.Defaults()
 	cfg.DataDir = filepath.Join(t.TempDir(), "data")
 	cfg.Listen = "127.0.0.1:0"
+	cfg.RateLimits = []string{"off"}
 	return cfg
 }
 
