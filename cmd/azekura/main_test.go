@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -128,11 +129,11 @@ type process struct {
 }
 
 // launch starts the real binary, which testscript.Main has put into PATH, and
-// returns when it listens. If the server does not start, the process that
+// returns when it listens. It serves calls as fast as they come. If the server does not start, the process that
 // comes with the error has ended.
 func launch(dir string, env []string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command("azekura", args...), stdout: &output{}, stderr: &output{}}
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stderr = dir, env, p.stderr
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stderr = dir, append(slices.Clip(env), "AZEKURA_RATE_LIMIT=off"), p.stderr
 	pipe, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

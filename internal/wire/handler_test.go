@@ -156,7 +156,7 @@ func TestServeCall(t *testing.T) {
 	got.ID, got.Time, got.UserAgent = "", time.Time{}, ""
 	diff := cmp.Diff(call.Call{
 		Service: "secretsmanager", Op: "ListSecrets", Input: &model.ListSecretsInput{}, Region: "us-east-1", Principal: call.Principal{Principal: policy.Principal{ARN: ann}},
-		AccessKeyID: "AKIDANN", SourceIP: netip.MustParseAddr("192.0.2.7"), TLS: "TLSv1.3",
+		AccessKeyID: "AKIDANN", SourceIP: netip.MustParseAddr("192.0.2.7"), TLS: "TLSv1.3", Secure: true,
 	}, got, cmp.Comparer(func(x, y netip.Addr) bool { return x == y }), cmpopts.IgnoreUnexported(call.Call{}))
 	if diff != "" {
 		t.Errorf("call (-want +got):\n%s", diff)
