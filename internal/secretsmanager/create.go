@@ -119,15 +119,16 @@ func blank(c *call.Call, in *model.CreateSecretInput, key *kms.Key) *secret {
 // the version that has the request's token, if any, in the place of its
 // versions.
 func (s *Service) create(ctx context.Context, sec *secret, v *version, in *model.CreateSecretInput) (there *secret, err error) {
-	after := new(*sec)
+	whole := *sec
 	if v != nil {
-		after.hold([]version{*v})
+		whole.versions = []version{*v}
 	}
+	after := whole.keep()
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		if there, err = s.vacate(tx, sec, *in.ClientRequestToken); err != nil || there != nil {
 			return err
 		}
-		s.became(tx, sec.key(), after)
+		s.cache.Became(tx, sec.key(), after)
 		if err := insertSecret(tx, sec); err != nil {
 			return err
 		}
@@ -157,7 +158,7 @@ func (s *Service) vacate(tx *store.Tx, sec *secret, token string) (*secret, erro
 	}
 	v, err := versionByID(tx, there, token)
 	if v != nil {
-		there.hold([]version{*v})
+		there.versions = []version{*v}
 	}
 	if err != nil {
 		return nil, err

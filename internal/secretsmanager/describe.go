@@ -35,11 +35,12 @@ func (s *secret) entry() model.SecretListEntry {
 	if s.tagged {
 		e.Tags = append([]model.Tag{}, s.tags...)
 	}
-	if len(s.stages) > 0 {
+	stages := s.placed()
+	if len(stages) > 0 {
 		e.SecretVersionsToStages = map[string][]string{}
 	}
-	for _, id := range s.stages {
-		e.SecretVersionsToStages[id] = s.stages.of(id)
+	for _, id := range stages {
+		e.SecretVersionsToStages[id] = stages.of(id)
 	}
 	return e
 }

@@ -12,8 +12,7 @@ import (
 
 // A secret is a row of the secrets table with what hangs on it. A *secret in
 // the hands of an operation is proof that the call was allowed: only
-// authorized, update and the pages of a list hand them out. One that comes
-// from the cache is shared and must not be changed.
+// authorized, update and the pages of a list hand them out.
 type secret struct {
 	id                    string // ours, never shown
 	account, region, name string
@@ -22,8 +21,8 @@ type secret struct {
 	description           string
 	kmsKeyID              string // as the caller gave it; "" for aws/secretsmanager
 	policyText            string // the resource policy; "" for none
-	stages                labels
-	held                  int // versions, deprecated ones too
+	stages                labels // in one from the cache nil until placed has been called
+	held                  int    // versions, deprecated ones too
 	tags                  tags
 	tagged                bool // has or had tags
 	created, changed      api.Timestamp
@@ -33,10 +32,7 @@ type secret struct {
 	fullARN string // "" if it has not been asked for often
 	policy  *policy.Document
 
-	// Only in the cache: the versions with a staging label, oldest first, and
-	// the one among them that nearly all reads are for.
-	versions []version
-	present  *version
+	versions []version // only in one from the cache: those with a staging label, oldest first
 }
 
 // A version is one value of a secret.
@@ -87,52 +83,28 @@ func (s *secret) alive() error {
 	return nil
 }
 
-// staged finds the version that has a staging label, in a secret from the
-// cache.
-func (s *secret) staged(label string) *version {
-	if label == current {
-		return s.present
-	}
-	return s.labelled(s.stages[label])
-}
-
-// hold makes of a secret what the cache keeps, with its labelled versions. Texts
-// that are the same, or part of another, are kept once: each would be one more
-// thing for the garbage collector to visit, in each of many secrets.
-func (s *secret) hold(versions []version) {
-	s.fullARN = s.arn()
-	s.account, s.region, s.name, s.suffix = splitARN(s.fullARN)
-	s.versions = versions
-	once := make(labels, len(s.stages))
-	for label, id := range s.stages {
-		once[wellKnown(label)] = id
-	}
-	for i := range versions {
-		v := &versions[i]
-		v.kind, v.stages = wellKnown(v.kind), slices.Clone(v.stages)
-		for n, label := range v.stages {
-			v.stages[n] = wellKnown(label)
-			once[label] = v.id
+// placed says where the staging labels are.
+func (s *secret) placed() labels {
+	if s.stages == nil {
+		s.stages = make(labels, len(s.versions))
+		for _, v := range s.versions {
+			for _, label := range v.stages {
+				s.stages[label] = v.id
+			}
 		}
 	}
-	s.stages = once
-	s.present = s.labelled(s.stages[current])
+	return s.stages
 }
 
-// wellKnown is the text itself, and of those that most secrets have the one
-// that the program holds.
-func wellKnown(text string) string {
-	switch text {
-	case current:
-		return current
-	case previous:
-		return previous
-	case kindString:
-		return kindString
-	case kindBinary:
-		return kindBinary
+// staged finds the version that has a staging label, in a secret from the
+// cache; nil if there is none.
+func (s *secret) staged(label string) *version {
+	for i := range s.versions {
+		if slices.Contains(s.versions[i].stages, label) {
+			return &s.versions[i]
+		}
 	}
-	return text
+	return nil
 }
 
 // labelled finds a version that has any label, in a secret from the cache.
@@ -143,23 +115,6 @@ func (s *secret) labelled(id string) *version {
 		}
 	}
 	return nil
-}
-
-func (s *secret) stamp() store.Stamp { return store.Stamp{ID: s.id, Rev: s.rev} }
-
-// size is about what the secret takes in memory, in bytes.
-func (s *secret) size() int64 {
-	n := 512 + 2*(len(s.name)+len(s.description)) + 2*len(s.policyText)
-	for label, id := range s.stages {
-		n += 64 + len(label) + len(id)
-	}
-	for _, t := range s.tags {
-		n += 64 + len(*t.Key) + len(*t.Value)
-	}
-	for _, v := range s.versions {
-		n += 256 + len(v.dataKey) + len(v.value)
-	}
-	return int64(n)
 }
 
 // loadSecret reads the secret that has a name, without any check of who asks
@@ -181,14 +136,15 @@ func (s *secret) complete() (err error) {
 	return err
 }
 
-// loadSnapshot is loadSecret with the labelled versions and their sealed
-// values: what the cache keeps, and a read needs.
-func loadSnapshot(tx *store.Tx, account, region, name string) (*secret, error) {
+// loadSnapshot is what the cache keeps: loadSecret with the labelled versions
+// and their sealed values, which a read needs.
+func loadSnapshot(tx *store.Tx, account, region, name string) (kept, error) {
 	sec, err := loadSecret(tx, account, region, name, "")
 	if err != nil {
-		return nil, err
+		return kept{}, err
 	}
-	versions, err := selectLabelled(tx, sec)
-	sec.hold(versions)
-	return sec, err
+	if sec.versions, err = selectLabelled(tx, sec); err != nil {
+		return kept{}, err
+	}
+	return sec.keep(), nil
 }

@@ -36,7 +36,7 @@ type Service struct {
 	kms     *kms.Service
 	keyring *seal.Keyring
 	log     *slog.Logger
-	cache   *store.Cache[*secret] // by cacheKey; what it holds is shared
+	cache   *store.Cache[kept] // by cacheKey
 
 	noteAgain atomic.Int64 // when reads are noted again, in milliseconds since 1970
 }
@@ -46,13 +46,13 @@ func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20
 	}
-	load := func(tx *store.Tx, key string) (*secret, error) {
+	load := func(tx *store.Tx, key string) (kept, error) {
 		account, region, name := splitCacheKey(key)
 		return loadSnapshot(tx, account, region, name)
 	}
 	return &Service{
 		db: cfg.DB, kms: cfg.KMS, keyring: cfg.Keyring, log: cfg.Log,
-		cache: store.NewCache(cfg.DB, cfg.CacheBytes, (*secret).size, load).Checked((*secret).stamp, selectStamps),
+		cache: store.NewCache(cfg.DB, cfg.CacheBytes, kept.size, load).Checked(kept.stamp, selectStamps),
 	}
 }
 
@@ -84,16 +84,19 @@ func (s *Service) API() call.Service {
 }
 
 // authorized finds the secret that a SecretId names, for a call that reads it,
-// and says whether the call may. The secret is shared, see type secret. While
-// the database is away it may be as it was a while ago; the call is marked then.
+// and says whether the call may. While the database is away the secret may be as
+// it was a while ago; the call is marked then.
 func (s *Service) authorized(ctx context.Context, c *call.Call, secretID string) (*secret, error) {
 	id, err := parseID(c, secretID)
 	if err != nil {
 		return nil, err
 	}
-	sec, stale, err := s.cache.GetOrStale(ctx, cacheKey(id.account, id.region, id.name))
+	held, stale, err := s.cache.GetOrStale(ctx, cacheKey(id.account, id.region, id.name))
 	c.Stale = c.Stale || stale
-	return permitted(c, id, sec, err)
+	if err != nil {
+		return permitted(c, id, nil, err)
+	}
+	return permitted(c, id, held.secret(), nil)
 }
 
 // glance is authorized for a call that is going to change the secret: what is
@@ -104,13 +107,14 @@ func (s *Service) glance(ctx context.Context, c *call.Call, secretID string) (*s
 	if err != nil {
 		return nil, err
 	}
-	sec, cached := s.cache.Peek(cacheKey(id.account, id.region, id.name))
-	if !cached {
-		err = s.db.Look(ctx, func(tx *store.Tx) (err error) {
-			sec, err = loadSecret(tx, id.account, id.region, id.name, "")
-			return err
-		})
+	if held, cached := s.cache.Peek(cacheKey(id.account, id.region, id.name)); cached {
+		return permitted(c, id, held.secret(), nil)
 	}
+	var sec *secret
+	err = s.db.Look(ctx, func(tx *store.Tx) (err error) {
+		sec, err = loadSecret(tx, id.account, id.region, id.name, "")
+		return err
+	})
 	return permitted(c, id, sec, err)
 }
 

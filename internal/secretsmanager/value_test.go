@@ -368,7 +368,7 @@ func TestCacheHoldsWhatIsStored(t *testing.T) {
 		t.Helper()
 		key := cacheKey(w.account, w.region, "s")
 		held, ok := w.cache.Peek(key)
-		var stored *secret
+		var stored kept
 		err := w.db.View(t.Context(), func(tx *store.Tx) (err error) {
 			stored, err = loadSnapshot(tx, w.account, w.region, "s")
 			return err
@@ -377,7 +377,7 @@ func TestCacheHoldsWhatIsStored(t *testing.T) {
 			t.Fatalf("after %s: cached %v, %v", after, ok, err)
 		}
 		if !reflect.DeepEqual(held, stored) {
-			t.Errorf("after %s the cache holds\n%+v, the database\n%+v", after, held, stored)
+			t.Errorf("after %s the cache holds\n%+v, the database\n%+v", after, held.secret(), stored.secret())
 		}
 	}
 	do(w, w.CreateSecret, &model.CreateSecretInput{Name: new("s"), ClientRequestToken: token("v1"), SecretString: secretText("x"),

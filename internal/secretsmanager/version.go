@@ -111,9 +111,9 @@ func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *
 	return sec, err
 }
 
-// with is the secret as the cache keeps it once a version has been added to it
-// as it is; nil if it is not known whole.
-func (s *secret) with(v version) *secret {
+// with is what the cache keeps once a version has been added to the secret as
+// it is; nil if it is not known whole.
+func (s *secret) with(v version) *kept {
 	versions := []version{v}
 	for _, old := range s.versions {
 		if old.stages = s.stages.of(old.id); old.stages != nil {
@@ -126,19 +126,19 @@ func (s *secret) with(v version) *secret {
 	slices.SortFunc(versions, func(a, b version) int {
 		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 	})
-	after := new(*s)
+	after := *s
 	after.rev++
-	after.hold(versions)
-	return after
+	after.versions = versions
+	return new(after.keep())
 }
 
 // became tells the cache what a transaction makes of the secret with that name.
-func (s *Service) became(tx *store.Tx, key string, after *secret) {
+func (s *Service) became(tx *store.Tx, key string, after *kept) {
 	if after == nil {
 		s.cache.Changed(tx, key)
 		return
 	}
-	s.cache.Became(tx, key, after)
+	s.cache.Became(tx, key, *after)
 }
 
 // addLocked adds a version to a secret that it locks and reads again. A version
@@ -192,7 +192,7 @@ func addTo(tx *store.Tx, sec *secret, v *version) error {
 // receive makes the secret what it is with a new version: labels are moved, and
 // v.stages tells which of them v has got.
 func (s *secret) receive(v *version, n newVersion) error {
-	after := s.stages.clone()
+	after := s.placed().clone()
 	after.put(v.id, n.stages)
 	if err := s.relabel(after, v.created); err != nil {
 		return err
@@ -217,7 +217,7 @@ func (s *Service) checkRepeat(ctx context.Context, c *call.Call, sec *secret, v 
 
 // relabel says where the labels are from now on.
 func (s *secret) relabel(after labels, now api.Timestamp) error {
-	if len(after) > maxLabels && len(after) > len(s.stages) {
+	if len(after) > maxLabels && len(after) > len(s.placed()) {
 		return model.LimitExceeded("A secret can have at most %d staging labels over all its versions.", maxLabels)
 	}
 	s.stages, s.changed = after, now
