@@ -26,7 +26,7 @@ func newLogger(cfg *config, w io.Writer) (log *slog.Logger, flush func(), err er
 	var h slog.Handler
 	switch cfg.logFormat {
 	case "text":
-		h = slog.NewTextHandler(lines, options)
+		h = newTextHandler(lines, options)
 	case "json":
 		h = slog.NewJSONHandler(lines, options)
 	default:
