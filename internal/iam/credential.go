@@ -6,25 +6,23 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"azekura/internal/api"
-	"azekura/internal/call"
-	"azekura/internal/policy"
 	"azekura/internal/sigv4"
 	"azekura/internal/store"
 )
 
-// A Credential is an access key with all that it stands for. It is shared, must
-// not be changed, and is replaced when anything about it changes. It prints as
-// its access key id.
+// A Credential is a user's access key. It is shared, must not be changed, and
+// is replaced when anything about it changes. It prints as its access key id.
 type Credential struct {
 	AccessKeyID string
 	Secret      api.Sensitive
 	Active      bool
-	Principal   call.Principal
-	Policies    *policy.Set // all that bear on the principal
+	UserID      string // whose it is, see Service.Identity
 
-	rev     int64 // of the user
+	rev     int64
+	noted   atomic.Int64 // when it was last noted as used, in milliseconds since 1970
 	signing sigv4.Keys
 }
 
@@ -45,7 +43,7 @@ func (c *Credential) stamp() store.Stamp { return store.Stamp{ID: c.AccessKeyID,
 // size is about what a credential takes in memory, in bytes, once it keeps all
 // the signing keys that it may.
 func (c *Credential) size() int64 {
-	return int64(1024 + sigv4.KeysSize + len(c.AccessKeyID) + len(c.Secret) + 2*len(c.Principal.ARN))
+	return int64(512 + sigv4.KeysSize + len(c.AccessKeyID) + len(c.Secret))
 }
 
 // Credential finds an access key by its id; the error is store.ErrNotFound if
@@ -88,28 +86,11 @@ func (s *Service) loadCredential(tx *store.Tx, accessKeyID string) (*Credential,
 	if err != nil {
 		return nil, err
 	}
-	attached, err := selectAttachedPolicies(tx, row.user.id)
+	key, err := s.openKey(row)
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.openKey(row.accessKeyRow)
-	if err != nil {
-		return nil, err
-	}
-	return &Credential{
-		AccessKeyID: key.AccessKeyID,
-		Secret:      key.Secret,
-		Active:      row.status == statusActive,
-		Principal:   row.user.principal(),
-		Policies:    compile(attached),
-		rev:         row.userRev,
-	}, nil
-}
-
-func (u userRow) principal() call.Principal {
-	arn := "arn:aws:iam::" + u.account + ":user" + u.path + u.name
-	return call.Principal{
-		Principal: policy.Principal{Kind: policy.User, ARN: arn, Account: u.account, Entity: arn, ID: u.id},
-		UserName:  u.name,
-	}
+	c := &Credential{AccessKeyID: key.AccessKeyID, Secret: key.Secret, Active: row.status == statusActive, UserID: row.userID, rev: row.rev}
+	c.noted.Store(int64(row.used))
+	return c, nil
 }

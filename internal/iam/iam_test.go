@@ -1,15 +1,17 @@
 package iam
 
 import (
-	"cmp"
+	"context"
 	"errors"
+	"net/netip"
+	"reflect"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
+	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
+	"azekura/internal/api"
 	"azekura/internal/call"
 	"azekura/internal/policy"
 	"azekura/internal/seal"
@@ -19,7 +21,7 @@ import (
 
 const account = "111111111111"
 
-func newService(t *testing.T, db *store.DB) *Service {
+func newService(t testing.TB, db *store.DB) *Service {
 	t.Helper()
 	keyring, err := seal.OpenKeyring(t.Context(), db, seal.Memory())
 	if err != nil {
@@ -28,10 +30,10 @@ func newService(t *testing.T, db *store.DB) *Service {
 	return New(Config{DB: db, Keyring: keyring})
 }
 
-// again is a second service over the same store, with an empty cache.
+// again is a second service over the same store, with empty caches.
 func again(s *Service) *Service { return New(Config{DB: s.db, Keyring: s.keyring}) }
 
-func bootstrapped(t *testing.T) (*Service, AccessKey) {
+func bootstrapped(t testing.TB) (*Service, AccessKey) {
 	t.Helper()
 	s := newService(t, storetest.Open(t))
 	key, made, err := s.Bootstrap(t.Context(), account)
@@ -41,202 +43,133 @@ func bootstrapped(t *testing.T) (*Service, AccessKey) {
 	return s, key
 }
 
-// change runs one statement and tells the cache of an access key.
-func change(t *testing.T, s *Service, accessKeyID, query string, args ...any) {
+// A world is the service over a store with the first account, one caller and a
+// clock that a test moves.
+type world struct {
+	*Service
+	t        *testing.T
+	now      time.Time
+	caller   call.Principal
+	policies *policy.Set
+	key      AccessKey // of the administrator
+}
+
+// each runs f in a world over each engine.
+func each(t *testing.T, f func(w *world)) {
 	t.Helper()
-	err := s.db.Update(t.Context(), func(tx *store.Tx) error {
-		s.credentials.Changed(tx, accessKeyID)
-		_, err := tx.Exec(query, args...)
+	storetest.Each(t, func(t *testing.T, db *store.DB) { f(worldOver(t, db)) })
+}
+
+func newWorld(t *testing.T) *world { return worldOver(t, storetest.Open(t)) }
+
+func worldOver(t *testing.T, db *store.DB) *world {
+	t.Helper()
+	w := &world{
+		Service: newService(t, db), t: t,
+		now:      time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC),
+		caller:   userPrincipal("admin"),
+		policies: allowing(t, `{"Effect":"Allow","Action":"*","Resource":"*"}`),
+	}
+	key, made, err := w.Bootstrap(t.Context(), account)
+	if err != nil || !made {
+		t.Fatal(made, err)
+	}
+	w.key = key
+	return w
+}
+
+func userPrincipal(name string) call.Principal {
+	arn := "arn:aws:iam::" + account + ":user/" + name
+	return call.Principal{
+		Principal: policy.Principal{Kind: policy.User, ARN: arn, Account: account, Entity: arn, ID: "AIDAAAAAAAAAAAAAAAAAA"},
+		UserName:  name,
+	}
+}
+
+// document is a policy of statements.
+func document(statements string) string {
+	return `{"Version":"2012-10-17","Statement":[` + statements + `]}`
+}
+
+func allowing(t testing.TB, statements string) *policy.Set {
+	t.Helper()
+	doc, err := policy.Parse(document(statements), policy.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.NewSet(policy.Policy{Name: "given", Document: doc})
+}
+
+// call is a request of an operation by the world's caller, at its time.
+func (w *world) call(op string, in any) *call.Call {
+	return &call.Call{
+		ID: uuid.NewString(), Time: w.now, Service: "iam", Op: op, Input: in, Region: "us-east-1",
+		Principal: w.caller, Policies: w.policies, SourceIP: netip.MustParseAddr("127.0.0.1"),
+	}
+}
+
+type method[In, Out any] func(context.Context, *call.Call, *In) (*Out, error)
+
+func opOf(in any) string { return strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input") }
+
+// do calls an operation that must succeed. Each call comes a second after the
+// one before.
+func do[In, Out any](w *world, serve method[In, Out], in *In) *Out {
+	w.t.Helper()
+	w.now = w.now.Add(time.Second)
+	out, err := serve(w.t.Context(), w.call(opOf(in), in), in)
+	if err != nil {
+		w.t.Fatalf("%s: %v", opOf(in), err)
+	}
+	return out
+}
+
+// refuse calls an operation that must fail with a code and a text.
+func refuse[In, Out any](w *world, serve method[In, Out], in *In, code, text string) {
+	w.t.Helper()
+	w.now = w.now.Add(time.Second)
+	_, err := serve(w.t.Context(), w.call(opOf(in), in), in)
+	e, ok := errors.AsType[*api.Error](err)
+	if !ok || e.Code != code || e.Message != text {
+		w.t.Fatalf("%s: got %v, want %s: %s", opOf(in), err, code, text)
+	}
+	if want := statuses[code]; e.Status != want {
+		w.t.Errorf("%s: status %d of %s, want %d", opOf(in), e.Status, code, want)
+	}
+}
+
+var statuses = map[string]int{
+	"NoSuchEntity": 404, "EntityAlreadyExists": 409, "LimitExceeded": 409, "DeleteConflict": 409,
+	"MalformedPolicyDocument": 400, "InvalidInput": 400, "UnmodifiableEntity": 400, "ValidationError": 400,
+	"AccessDeniedException": 400, // the query protocol makes it AccessDenied, 403
+}
+
+// role makes a role, which is another file's work.
+func (w *world) role(name, path string) *entity {
+	w.t.Helper()
+	e := &entity{
+		kind: roleKind, id: newID(roleKind.prefix), account: account, path: path, name: name, created: api.At(w.now), maxSession: 3600,
+		trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`,
+	}
+	err := w.db.Update(w.t.Context(), func(tx *store.Tx) error {
+		w.identities.Changed(tx, e.id)
+		_, err := insertRole(tx, e)
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
+	return e
 }
 
-func TestBootstrap(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		s := newService(t, db)
-		if _, err := s.AdminKey(t.Context()); !errors.Is(err, ErrNoAdminKey) {
-			t.Errorf("on an empty store: %v", err)
-		}
-		key, made, err := s.Bootstrap(t.Context(), account)
-		if err != nil || !made {
-			t.Fatal(made, err)
-		}
-		if of, _ := AccountOf(key.AccessKeyID); len(key.Secret) != 40 || of != account {
-			t.Errorf("an access key %v with a secret of %d characters", key, len(key.Secret))
-		}
-		if second, made, err := again(s).Bootstrap(t.Context(), account); err != nil || made || second != (AccessKey{}) {
-			t.Errorf("the second time: made %v, %v", made, err)
-		}
-		if got, err := again(s).AdminKey(t.Context()); err != nil || got != key {
-			t.Errorf("the administrator's key is another, %v", err)
-		}
-		_, _, err = again(s).Bootstrap(t.Context(), "222222222222")
-		if err == nil || !strings.Contains(err.Error(), "belongs to account 111111111111, not to 222222222222") {
-			t.Errorf("another account: %v", err)
-		}
-	})
-}
-
-func TestBootstrapHappensOnce(t *testing.T) {
-	s := newService(t, storetest.Open(t))
-	var made atomic.Int64
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			_, first, err := again(s).Bootstrap(t.Context(), account)
-			if err != nil {
-				t.Error(err)
-			}
-			if first {
-				made.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	if made.Load() != 1 {
-		t.Errorf("made %d times", made.Load())
-	}
-}
-
-func TestBootstrapWithAGivenKey(t *testing.T) {
-	s := newService(t, storetest.Memory(t))
-	given := AccessKey{AccessKeyID: "test", Secret: "test"}
-	if key, made, err := s.BootstrapWith(t.Context(), account, given); err != nil || !made || key != given {
-		t.Fatal(key, made, err)
-	}
-	if c, err := s.Credential(t.Context(), "test"); err != nil || c.Secret != "test" {
-		t.Error(c, err)
-	}
-}
-
-func TestBootstrapRefusesWhatIsNoAccount(t *testing.T) {
-	s := newService(t, storetest.Memory(t))
-	for _, account := range []string{"", "1", "11111111111a", "1111111111111", "111111111111\n"} {
-		if _, made, err := s.BootstrapWith(t.Context(), account, AccessKey{"test", "test"}); err == nil || made {
-			t.Errorf("%q was taken", account)
-		}
-	}
-	for _, key := range []AccessKey{{}, {AccessKeyID: "test"}, {Secret: "test"}, {"a/b", "test"}} {
-		if _, made, err := s.BootstrapWith(t.Context(), account, key); err == nil || made {
-			t.Errorf("the key %v was taken", key)
-		}
-	}
-}
-
-func TestCredential(t *testing.T) {
-	s, key := bootstrapped(t)
-	for name, s := range map[string]*Service{"cached": s, "loaded": again(s)} {
-		c, err := s.Credential(t.Context(), key.AccessKeyID)
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		if c.AccessKeyID != key.AccessKeyID || c.Secret != key.Secret || !c.Active {
-			t.Errorf("%s: another key, or not active", name)
-		}
-		const admin = "arn:aws:iam::111111111111:user/admin"
-		want := call.Principal{
-			Principal: policy.Principal{Kind: policy.User, ARN: admin, Account: account, Entity: admin, ID: c.Principal.ID},
-			UserName:  "admin",
-		}
-		if diff := gocmp.Diff(want, c.Principal); diff != "" {
-			t.Errorf("%s: principal (-want +got):\n%s", name, diff)
-		}
-		if !strings.HasPrefix(c.Principal.ID, "AIDA") || len(c.Principal.ID) != 21 {
-			t.Errorf("%s: user id %s", name, c.Principal.ID)
-		}
-		if d := c.Policies.Decide(anything()); !d.Allowed || d.By != administratorAccess {
-			t.Errorf("%s: the administrator may not: %+v", name, d)
-		}
-	}
-}
-
-func anything() (policy.Request, *policy.Document) {
-	return policy.Request{
-		Principal: &policy.Principal{Kind: policy.User, ARN: "arn:aws:iam::111111111111:user/admin", Account: account},
-		Action:    "secretsmanager:GetSecretValue", Resource: "arn:aws:secretsmanager:us-east-1:111111111111:secret:s-AbCdEf",
-	}, nil
-}
-
-func TestUnknownAccessKeys(t *testing.T) {
-	s, key := bootstrapped(t)
-	for _, id := range []string{
-		"", "test", strings.ToLower(key.AccessKeyID), key.AccessKeyID + " ", key.AccessKeyID[:19], "' OR ''='", strings.Repeat("A", 1<<20),
-	} {
-		if c, err := s.Credential(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("%.40q: %v, %v", id, c, err)
-		}
-	}
-}
-
-func TestChangesOfAnAccessKeyAreSeenAtOnce(t *testing.T) {
-	s, key := bootstrapped(t)
-	before, err := s.Credential(t.Context(), key.AccessKeyID)
-	if err != nil || !before.Active {
-		t.Fatal(before, err)
-	}
-	change(t, s, key.AccessKeyID, `UPDATE iam_access_keys SET status = 'Inactive' WHERE id = $1`, key.AccessKeyID)
-	if c, err := s.Credential(t.Context(), key.AccessKeyID); err != nil || c.Active {
-		t.Errorf("an inactive key is active, %v", err)
-	}
-	if _, err := s.AdminKey(t.Context()); !errors.Is(err, ErrNoAdminKey) {
-		t.Errorf("an inactive key is the administrator's: %v", err)
-	}
-	change(t, s, key.AccessKeyID, `DELETE FROM iam_access_keys WHERE id = $1`, key.AccessKeyID)
-	if _, err := s.Credential(t.Context(), key.AccessKeyID); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("a deleted key is found: %v", err)
-	}
-}
-
-// Neither a secret put into another key's row, nor a key given to another
-// user, opens.
-func TestMovedSecretsDoNotOpen(t *testing.T) {
-	const eve = `INSERT INTO iam_users (id, account, path, name, folded, created_at) VALUES ('AIDAEVE', '111111111111', '/', 'eve', 'eve', 0)`
-	for name, test := range map[string]struct {
-		id   string // of the key that is to be found; "" for the administrator's
-		move []string
-	}{
-		"to another key":  {"AKIAOTHER", []string{`UPDATE iam_access_keys SET id = 'AKIAOTHER'`}},
-		"to another user": {"", []string{eve, `UPDATE iam_access_keys SET user_id = 'AIDAEVE'`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, key := bootstrapped(t)
-			id := cmp.Or(test.id, key.AccessKeyID)
-			for _, statement := range test.move {
-				change(t, s, id, statement)
-			}
-			c, err := s.Credential(t.Context(), id)
-			if err == nil || errors.Is(err, store.ErrNotFound) || c != nil {
-				t.Errorf("a moved secret: %v, %v", c, err)
-			}
-			if err != nil && strings.Contains(err.Error(), string(key.Secret)) {
-				t.Error("the error tells the secret")
-			}
-		})
-	}
-}
-
-func TestAPolicyThatCannotBeReadDenies(t *testing.T) {
-	s, key := bootstrapped(t)
-	c, err := s.Credential(t.Context(), key.AccessKeyID)
+// may says whether an identity may do an action on everything, as every node
+// sees it.
+func (w *world) may(id, action string) bool {
+	w.t.Helper()
+	i, err := w.Identity(w.t.Context(), id)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	change(t, s, key.AccessKeyID, `INSERT INTO iam_attached_policies (identity_id, policy_arn, attached_at) VALUES ($1, $2, 0)`,
-		c.Principal.ID, "arn:aws:iam::aws:policy/NoSuchPolicy")
-	if c, err = s.Credential(t.Context(), key.AccessKeyID); err != nil {
-		t.Fatal(err)
-	}
-	if d := c.Policies.Decide(anything()); d.Allowed {
-		t.Errorf("allowed: %+v", d)
-	}
-	change(t, s, key.AccessKeyID, `DELETE FROM iam_attached_policies`)
-	if c, err = s.Credential(t.Context(), key.AccessKeyID); err != nil {
-		t.Fatal(err)
-	}
-	if d := c.Policies.Decide(anything()); d.Allowed {
-		t.Errorf("allowed without a policy: %+v", d)
-	}
+	p := i.Principal()
+	return i.Policies.Decide(policy.Request{Principal: &p.Principal, Action: action, Resource: "*"}, nil).Allowed
 }

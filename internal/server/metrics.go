@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 
-	"azekura/internal/iam"
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
 	"azekura/internal/store"
@@ -92,14 +91,14 @@ func (m *monitor) close() error {
 }
 
 // watch lets the figures that nobody reports be read where they are.
-func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, users *iam.Service, keys *kms.Service) {
+func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, keys *kms.Service) {
 	m.Watch(metrics.Sources{
 		InFlight: api.InFlight,
 		Queued:   s.db.Queued,
 		Pool:     s.db.Pool,
 		Caches: map[string]func() store.CacheStats{
 			"secrets":     s.secrets.CacheStats,
-			"credentials": users.CacheStats,
+			"credentials": s.users.CacheStats,
 			"kms_keys":    keys.KeyCacheStats,
 			"kms_aliases": keys.AliasCacheStats,
 		},

@@ -120,6 +120,7 @@ func Defaults() Config {
 type Server struct {
 	cfg      Config
 	db       *store.DB
+	users    *iam.Service
 	secrets  *secretsmanager.Service
 	http     *http.Server
 	listener net.Listener
@@ -151,14 +152,14 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	users := iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
-	door := sts.New(sts.Config{IAM: users, Regions: cfg.Regions})
+	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
+	door := sts.New(sts.Config{IAM: s.users, Regions: cfg.Regions})
 	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
 	})
 	api := &wire.Handler{Authenticate: door.Authenticate, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
-	services := []call.Service{s.secrets.API(), door.API()}
+	services := []call.Service{s.secrets.API(), s.users.API(), door.API()}
 	for _, service := range services {
 		api.Handle(service)
 		figures.Service(service)
@@ -169,7 +170,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if api.Admit, err = cfg.admit(services); err != nil {
 		return nil, err
 	}
-	s.watch(figures, api, users, keys)
+	s.watch(figures, api, keys)
 	s.http = s.newHTTP(api)
 	if s.monitor, err = s.newMonitor(figures); err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.listener, err = cfg.listen(); err != nil {
 		return nil, err
 	}
-	s.env, err = s.administrator(ctx, users)
+	s.env, err = s.administrator(ctx, s.users)
 	return s, err
 }
 
@@ -296,6 +297,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	work.Go(func() { s.purge(ctx) })
+	work.Go(func() { s.users.Run(ctx) })
 	if s.monitor != nil { // to the end: how a stop goes is worth seeing
 		defer s.monitor.close()
 		work.Go(func() { s.monitor.serve(s) })

@@ -97,7 +97,7 @@ func TestTransferOfAnOlderSchema(t *testing.T) {
 	}
 	err = migrateTo(t.Context(), pool, goose.DialectSQLite3, 3)
 	if err == nil {
-		_, err = pool.Exec(`INSERT INTO iam_accounts VALUES ('1', true, 0)`)
+		_, err = pool.Exec(`INSERT INTO iam_accounts (id, is_first, password_policy, created_at) VALUES ('1', true, '', 0)`)
 	}
 	if err := errors.Join(err, pool.Close()); err != nil {
 		t.Fatal(err)

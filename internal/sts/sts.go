@@ -51,7 +51,7 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 	if err := claim.CheckTime(now); err != nil {
 		return nil, err
 	}
-	credential, stale, err := s.credential(r.Context(), claim)
+	credential, user, stale, err := s.credential(r.Context(), claim)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +60,11 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 		if err := claim.Verify(r, key, bodySHA256); err != nil {
 			return nil, err
 		}
+		s.iam.Used(credential, claim.Service, claim.Region, now)
 		return &call.Call{
 			Region:      claim.Region,
-			Principal:   credential.Principal,
-			Policies:    credential.Policies,
+			Principal:   user.Principal(),
+			Policies:    user.Policies,
 			AccessKeyID: credential.AccessKeyID,
 			Stale:       stale,
 		}, nil
@@ -73,21 +74,23 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 // temporaryPrefix begins the access key ids of sessions.
 const temporaryPrefix = "ASIA"
 
-// credential finds the long-term access key that a claim names. A token, or the
-// id of a session's access key, belongs to a session, and none are issued: the
-// token is not let pass unread.
-func (s *Service) credential(ctx context.Context, claim *sigv4.Claim) (c *iam.Credential, stale bool, err error) {
+// credential finds the long-term access key that a claim names, and whose it
+// is. A token, or the id of a session's access key, belongs to a session, and
+// none are issued: the token is not let pass unread.
+func (s *Service) credential(ctx context.Context, claim *sigv4.Claim) (c *iam.Credential, user *iam.Identity, stale bool, err error) {
 	if claim.Token != "" || strings.HasPrefix(claim.AccessKeyID, temporaryPrefix) {
-		return nil, false, sigv4.Refuse(sigv4.UnknownKey)
+		return nil, nil, false, sigv4.Refuse(sigv4.UnknownKey)
 	}
-	c, stale, err = s.iam.CredentialOrStale(ctx, claim.AccessKeyID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, false, sigv4.Refuse(sigv4.UnknownKey)
-	case err != nil:
-		return nil, false, err
-	case !c.Active:
-		return nil, false, sigv4.Refuse(sigv4.UnknownKey)
+	c, oldKey, err := s.iam.CredentialOrStale(ctx, claim.AccessKeyID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !c.Active {
+		return nil, nil, false, sigv4.Refuse(sigv4.UnknownKey)
 	}
-	return c, stale, nil
+	if err != nil {
+		return nil, nil, false, err
+	}
+	user, oldUser, err := s.iam.IdentityOrStale(ctx, c.UserID)
+	if errors.Is(err, store.ErrNotFound) { // deleted since, with its keys
+		err = sigv4.Refuse(sigv4.UnknownKey)
+	}
+	return c, user, oldKey || oldUser, err
 }

@@ -1,0 +1,378 @@
+package iam
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	model "azekura/internal/api/iam"
+	"azekura/internal/call"
+	"azekura/internal/policy"
+	"azekura/internal/store"
+	"azekura/internal/store/storetest"
+)
+
+func TestCredential(t *testing.T) {
+	s, key := bootstrapped(t)
+	for name, s := range map[string]*Service{"cached": s, "loaded": again(s)} {
+		c, err := s.Credential(t.Context(), key.AccessKeyID)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if c.AccessKeyID != key.AccessKeyID || c.Secret != key.Secret || !c.Active {
+			t.Errorf("%s: another key, or not active", name)
+		}
+		i, err := s.Identity(t.Context(), c.UserID)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		const admin = "arn:aws:iam::111111111111:user/admin"
+		want := call.Principal{
+			Principal: policy.Principal{Kind: policy.User, ARN: admin, Account: account, Entity: admin, ID: i.ID}, UserName: "admin",
+		}
+		p := i.Principal()
+		if diff := gocmp.Diff(want, p); diff != "" {
+			t.Errorf("%s: principal (-want +got):\n%s", name, diff)
+		}
+		if !strings.HasPrefix(i.ID, "AIDA") || len(i.ID) != 21 || i.IsRole() {
+			t.Errorf("%s: user id %s", name, i.ID)
+		}
+		d := i.Policies.Decide(policy.Request{Principal: &p.Principal, Action: "iam:CreateUser", Resource: "*"}, nil)
+		if !d.Allowed || d.By != administratorAccess {
+			t.Errorf("%s: the administrator may not: %+v", name, d)
+		}
+	}
+}
+
+func TestUnknownAccessKeys(t *testing.T) {
+	s, key := bootstrapped(t)
+	for _, id := range []string{
+		"", "test", strings.ToLower(key.AccessKeyID), key.AccessKeyID + " ", key.AccessKeyID[:19], "' OR ''='", strings.Repeat("A", 1<<20),
+	} {
+		if c, err := s.Credential(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%.40q: %v, %v", id, c, err)
+		}
+	}
+	for _, id := range []string{"", "AIDA", "AROA", "AGPA", "admin", "AIDAAAAAAAAAAAAAAAAAA"} {
+		if i, err := s.Identity(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%.40q: %v, %v", id, i, err)
+		}
+	}
+}
+
+// Neither a secret put into another key's row, nor a key given to another
+// user, opens.
+func TestMovedSecretsDoNotOpen(t *testing.T) {
+	for name, test := range map[string]struct {
+		id   string // of the key that is to be found; "" for the administrator's
+		move string
+	}{
+		"to another key":  {"AKIAOTHER", `UPDATE iam_access_keys SET id = 'AKIAOTHER', rev = rev + 1`},
+		"to another user": {"", `UPDATE iam_access_keys SET rev = rev + 1, user_id = (SELECT id FROM iam_users WHERE name = 'eve')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			do(w, w.CreateUser, &model.CreateUserInput{UserName: new("eve")})
+			id := cmp.Or(test.id, w.key.AccessKeyID)
+			err := w.db.Update(t.Context(), func(tx *store.Tx) error {
+				w.credentials.Changed(tx, id)
+				_, err := tx.Exec(test.move)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := w.Credential(t.Context(), id)
+			if err == nil || errors.Is(err, store.ErrNotFound) || c != nil {
+				t.Errorf("a moved secret: %v, %v", c, err)
+			}
+			if err != nil && strings.Contains(err.Error(), string(w.key.Secret)) {
+				t.Error("the error tells the secret")
+			}
+		})
+	}
+}
+
+func TestAPolicyThatCannotBeReadDenies(t *testing.T) {
+	for name, break_ := range map[string]string{
+		"a policy of AWS's that is none": `INSERT INTO iam_attached_policies VALUES ($1, 'arn:aws:iam::aws:policy/NoSuchPolicy', 'permissions', '111111111111', 0)`,
+		"a policy that is gone":          `INSERT INTO iam_attached_policies VALUES ($1, 'arn:aws:iam::111111111111:policy/gone', 'permissions', '111111111111', 0)`,
+		"a boundary that is gone":        `INSERT INTO iam_attached_policies VALUES ($1, 'arn:aws:iam::111111111111:policy/gone', 'boundary', '111111111111', 0)`,
+		"an inline policy":               `INSERT INTO iam_inline_policies VALUES ($1, 'p', 'no policy')`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			admin := do(w, w.GetUser, &model.GetUserInput{UserName: new("admin")}).User
+			if !w.may(*admin.UserId, "iam:CreateUser") {
+				t.Fatal("the administrator may not")
+			}
+			err := w.db.Update(t.Context(), func(tx *store.Tx) error {
+				w.identities.Changed(tx, *admin.UserId)
+				if _, err := tx.Exec(break_, *admin.UserId); err != nil {
+					return err
+				}
+				_, err := tx.Exec(`UPDATE iam_users SET rev = rev + 1`)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w.may(*admin.UserId, "iam:CreateUser") {
+				t.Error("allowed")
+			}
+		})
+	}
+}
+
+// Whatever changes what an identity may, through whichever node, is obeyed by
+// the next look at it through every node.
+func TestChangesAreObeyedAtOnce(t *testing.T) {
+	each(t, func(w *world) {
+		other := &world{Service: w.Service, t: w.t}
+		if w.t.Name() == t.Name()+"/postgres" {
+			other.Service = again(w.Service) // another node
+		}
+		ann := do(w, w.CreateUser, &model.CreateUserInput{UserName: new("ann")}).User
+		role := w.role("r", "/")
+		group := do(w, w.CreateGroup, &model.CreateGroupInput{GroupName: new("g")}).Group
+		allow := document(`{"Effect":"Allow","Action":"kms:*","Resource":"*"}`)
+		nothing := document(`{"Effect":"Allow","Action":"sns:*","Resource":"*"}`)
+		p := do(w, w.CreatePolicy, &model.CreatePolicyInput{PolicyName: new("p"), PolicyDocument: &allow, Path: new("/a/")}).Policy
+		do(w, w.CreatePolicyVersion, &model.CreatePolicyVersionInput{PolicyArn: p.Arn, PolicyDocument: &nothing})
+		expect := func(what, id string, want bool) {
+			w.t.Helper()
+			for node, at := range map[string]*world{"this": w, "the other": other} {
+				if got := at.may(id, "kms:ListKeys"); got != want {
+					w.t.Errorf("%s: %s on %s node, want %t", what, id[:4], node, want)
+				}
+			}
+		}
+		user, roleName, groupName := ann.UserName, &role.name, group.GroupName
+		setDefault := func(version string) {
+			w.t.Helper()
+			do(w, w.SetDefaultPolicyVersion, &model.SetDefaultPolicyVersionInput{PolicyArn: p.Arn, VersionId: &version})
+		}
+		expect("at first", *ann.UserId, false)
+		expect("at first", role.id, false)
+
+		do(w, w.AttachUserPolicy, &model.AttachUserPolicyInput{UserName: user, PolicyArn: p.Arn})
+		do(w, w.AttachRolePolicy, &model.AttachRolePolicyInput{RoleName: roleName, PolicyArn: p.Arn})
+		expect("attached", *ann.UserId, true)
+		expect("attached", role.id, true)
+		setDefault("v2")
+		expect("another version", *ann.UserId, false)
+		expect("another version", role.id, false)
+		setDefault("v1")
+		expect("the first again", *ann.UserId, true)
+		do(w, w.PutRolePermissionsBoundary, &model.PutRolePermissionsBoundaryInput{RoleName: roleName, PermissionsBoundary: new("arn:aws:iam::aws:policy/IAMFullAccess")})
+		expect("bounded", role.id, false)
+		do(w, w.PutRolePermissionsBoundary, &model.PutRolePermissionsBoundaryInput{RoleName: roleName, PermissionsBoundary: p.Arn})
+		expect("bounded by itself", role.id, true)
+		setDefault("v2")
+		expect("the boundary's version", role.id, false)
+		setDefault("v1")
+		do(w, w.DeleteRolePermissionsBoundary, &model.DeleteRolePermissionsBoundaryInput{RoleName: roleName})
+		do(w, w.DetachUserPolicy, &model.DetachUserPolicyInput{UserName: user, PolicyArn: p.Arn})
+		expect("detached", *ann.UserId, false)
+
+		do(w, w.AddUserToGroup, &model.AddUserToGroupInput{GroupName: groupName, UserName: user})
+		expect("in a group without policies", *ann.UserId, false)
+		do(w, w.AttachGroupPolicy, &model.AttachGroupPolicyInput{GroupName: groupName, PolicyArn: p.Arn})
+		expect("by the group's policy", *ann.UserId, true)
+		setDefault("v2")
+		expect("by the group's policy's version", *ann.UserId, false)
+		setDefault("v1")
+		do(w, w.DetachGroupPolicy, &model.DetachGroupPolicyInput{GroupName: groupName, PolicyArn: p.Arn})
+		expect("detached from the group", *ann.UserId, false)
+		do(w, w.PutGroupPolicy, &model.PutGroupPolicyInput{GroupName: groupName, PolicyName: new("i"), PolicyDocument: &allow})
+		expect("by the group's inline policy", *ann.UserId, true)
+		do(w, w.RemoveUserFromGroup, &model.RemoveUserFromGroupInput{GroupName: groupName, UserName: user})
+		expect("out of the group", *ann.UserId, false)
+		do(w, w.AddUserToGroup, &model.AddUserToGroupInput{GroupName: groupName, UserName: user})
+		expect("in the group again", *ann.UserId, true)
+		do(w, w.DeleteGroupPolicy, &model.DeleteGroupPolicyInput{GroupName: groupName, PolicyName: new("i")})
+		expect("without the group's inline policy", *ann.UserId, false)
+
+		do(w, w.PutUserPolicy, &model.PutUserPolicyInput{UserName: user, PolicyName: new("i"), PolicyDocument: &allow})
+		expect("inline", *ann.UserId, true)
+		do(w, w.PutUserPolicy, &model.PutUserPolicyInput{UserName: user, PolicyName: new("i"), PolicyDocument: &nothing})
+		expect("inline, replaced", *ann.UserId, false)
+
+		do(w, w.TagUser, &model.TagUserInput{UserName: user, Tags: []model.Tag{{Key: new("Team"), Value: new("x")}}})
+		do(w, w.UpdateUser, &model.UpdateUserInput{UserName: user, NewUserName: new("anna"), NewPath: new("/eng/")})
+		for _, at := range []*world{w, other} {
+			i, err := at.Identity(w.t.Context(), *ann.UserId)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if p := i.Principal(); p.ARN != "arn:aws:iam::111111111111:user/eng/anna" || p.UserName != "anna" || p.Tags["team"] != "x" {
+				w.t.Errorf("renamed and tagged: %+v", p)
+			}
+		}
+
+		key := do(w, w.CreateAccessKey, &model.CreateAccessKeyInput{UserName: new("anna")}).AccessKey
+		active := func(want bool) {
+			w.t.Helper()
+			for _, at := range []*world{w, other} {
+				if c, err := at.Credential(w.t.Context(), *key.AccessKeyId); err != nil || c.Active != want || c.Secret != *key.SecretAccessKey {
+					w.t.Errorf("the key: %v, %v; want active %t", c, err, want)
+				}
+			}
+		}
+		active(true)
+		do(w, w.UpdateAccessKey, &model.UpdateAccessKeyInput{UserName: new("anna"), AccessKeyId: key.AccessKeyId, Status: new("Inactive")})
+		active(false)
+		do(w, w.UpdateAccessKey, &model.UpdateAccessKeyInput{UserName: new("anna"), AccessKeyId: key.AccessKeyId, Status: new("Active")})
+		active(true)
+		do(w, w.DeleteAccessKey, &model.DeleteAccessKeyInput{UserName: new("anna"), AccessKeyId: key.AccessKeyId})
+		do(w, w.RemoveUserFromGroup, &model.RemoveUserFromGroupInput{GroupName: groupName, UserName: new("anna")})
+		do(w, w.DeleteUserPolicy, &model.DeleteUserPolicyInput{UserName: new("anna"), PolicyName: new("i")})
+		do(w, w.DeleteUser, &model.DeleteUserInput{UserName: new("anna")})
+		for _, at := range []*world{w, other} {
+			if _, err := at.Credential(w.t.Context(), *key.AccessKeyId); !errors.Is(err, store.ErrNotFound) {
+				w.t.Errorf("a deleted key: %v", err)
+			}
+			if _, err := at.Identity(w.t.Context(), *ann.UserId); !errors.Is(err, store.ErrNotFound) {
+				w.t.Errorf("a deleted user: %v", err)
+			}
+		}
+	})
+}
+
+// Identities with the same policies share them, and an identity that is no
+// longer cached leaves nothing behind.
+func TestPoliciesAreShared(t *testing.T) {
+	w := newWorld(t)
+	p := do(w, w.CreatePolicy, &model.CreatePolicyInput{PolicyName: new("p"), PolicyDocument: new(document(`{"Effect":"Allow","Action":"kms:*","Resource":"*"}`))}).Policy
+	var sizes []int64
+	for n := range 3 {
+		r := w.role(fmt.Sprint("r", n), "/")
+		do(w, w.AttachRolePolicy, &model.AttachRolePolicyInput{RoleName: &r.name, PolicyArn: p.Arn})
+		i, err := w.Identity(t.Context(), r.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, i.size())
+	}
+	if sizes[1] != sizes[2] || sizes[0] < sizes[1]+1024 {
+		t.Errorf("they count as %v bytes: want the first to pay for the policies", sizes)
+	}
+	if n := len(w.documents.held); n != 2 {
+		t.Errorf("%d documents are held, want a policy and a trust policy", n)
+	}
+}
+
+func TestNamedIdentities(t *testing.T) {
+	each(t, func(w *world) {
+		r := w.role("Deploy", "/ci/")
+		for name, found := range map[string]bool{"Deploy": true, "deploy": true, "Deploy2": false, "": false} {
+			i, err := w.Role(w.t.Context(), account, name)
+			if found != (err == nil) || found && (i.ID != r.id || i.ARN != "arn:aws:iam::111111111111:role/ci/Deploy" || !i.IsRole() || i.Trust == nil) {
+				w.t.Errorf("%q: %+v, %v", name, i, err)
+			}
+		}
+		if _, err := w.Role(w.t.Context(), "222222222222", "Deploy"); !errors.Is(err, store.ErrNotFound) {
+			w.t.Errorf("in another account: %v", err)
+		}
+		if u, err := w.User(w.t.Context(), account, "ADMIN"); err != nil || u.Name != "admin" {
+			w.t.Errorf("%+v, %v", u, err)
+		}
+	})
+}
+
+func TestManagedPolicies(t *testing.T) {
+	each(t, func(w *world) {
+		p := do(w, w.CreatePolicy, &model.CreatePolicyInput{PolicyName: new("P"), Path: new("/a/b/"), PolicyDocument: new(document(`{"Effect":"Allow","Action":"kms:*","Resource":"*"}`))}).Policy
+		for policyARN, found := range map[string]bool{
+			*p.Arn: true, administratorAccess: true, "arn:aws:iam::aws:policy/administratoraccess": false,
+			"arn:aws:iam::111111111111:policy/P": false, "arn:aws:iam::111111111111:policy/a/b/p": false,
+			"arn:aws:iam::222222222222:policy/a/b/P": false, "": false, "P": false,
+		} {
+			m, err := w.ManagedPolicy(w.t.Context(), policyARN)
+			if found != (err == nil) || found && (m.Document == nil || m.Text == "" || m.ARN != policyARN) {
+				w.t.Errorf("%s: %+v, %v", policyARN, m, err)
+			}
+		}
+		node := again(w.Service)
+		if w.t.Name() != t.Name()+"/postgres" {
+			node = w.Service
+		}
+		before, err := node.ManagedPolicy(w.t.Context(), *p.Arn)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		text := document(`{"Effect":"Deny","Action":"kms:*","Resource":"*"}`)
+		do(w, w.CreatePolicyVersion, &model.CreatePolicyVersionInput{PolicyArn: p.Arn, PolicyDocument: &text, SetAsDefault: new(true)})
+		if after, err := node.ManagedPolicy(w.t.Context(), *p.Arn); err != nil || after.Text != text || before.Text == text {
+			w.t.Errorf("after a change: %+v, %v", after, err)
+		}
+	})
+}
+
+func TestUsesAreNoted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := worldOver(t, db)
+		c, err := w.Credential(t.Context(), w.key.AccessKeyID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := func() model.AccessKeyLastUsed {
+			t.Helper()
+			if err := w.writeUses(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return *do(w, w.GetAccessKeyLastUsed, &model.GetAccessKeyLastUsedInput{AccessKeyId: &w.key.AccessKeyID}).AccessKeyLastUsed
+		}
+		if got := last(); *got.ServiceName != "N/A" || *got.Region != "N/A" || got.LastUsedDate != nil {
+			t.Errorf("before the first use: %+v", got)
+		}
+		first := w.now
+		w.Used(c, "kms", "us-east-1", first)
+		w.Used(c, "iam", "us-west-2", first.Add(notePause-1))
+		if got := last(); *got.ServiceName != "kms" || *got.Region != "us-east-1" || !got.LastUsedDate.Time().Equal(first) {
+			t.Errorf("after it: %+v", got)
+		}
+		w.Used(c, "iam", "us-west-2", first.Add(notePause))
+		if got := last(); *got.ServiceName != "iam" || *got.Region != "us-west-2" {
+			t.Errorf("a quarter of an hour later: %+v", got)
+		}
+		if cached, err := w.Credential(t.Context(), w.key.AccessKeyID); err != nil || cached != c {
+			t.Errorf("a note made the key be loaded again: %v", err)
+		}
+		r := w.role("r", "/")
+		i, err := w.Identity(t.Context(), r.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.RoleUsed(i, "us-west-2", first)
+		if err := w.writeUses(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err = w.db.View(t.Context(), func(tx *store.Tx) error {
+			e, err := selectEntityByID(tx, roleKind, r.id)
+			if err == nil && (!e.used.Time().Equal(first) || e.usedRegion != "us-west-2") {
+				t.Errorf("the role: %v in %s", e.used, e.usedRegion)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestUsedCostsNothing(t *testing.T) {
+	w := newWorld(t)
+	c, err := w.Credential(t.Context(), w.key.AccessKeyID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Used(c, "kms", "us-east-1", w.now)
+	if n := testing.AllocsPerRun(100, func() { w.Used(c, "kms", "us-east-1", w.now) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
