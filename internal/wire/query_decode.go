@@ -173,7 +173,7 @@ func (n *node) numbered(name string, w *value) ([]*node, error) {
 	entries := make([]entry, 0, len(all.below))
 	for digits, elem := range all.below {
 		number, err := strconv.ParseUint(digits, 10, 31)
-		if err != nil || digits[0] == '0' || digits[0] == '+' {
+		if err != nil || digits[0] == '0' {
 			return nil, n.mismatch(w)
 		}
 		entries = append(entries, entry{number, elem})

@@ -65,6 +65,7 @@ func newQueryBench(t testing.TB) *queryBench {
 		heard[iam.DeleteUserInput, iam.DeleteUserOutput](b, "DeleteUser", nil, nil),
 		heard[iam.UpdateAccessKeyInput, iam.UpdateAccessKeyOutput](b, "UpdateAccessKey", nil, nil),
 		heard[iam.UntagRoleInput, iam.UntagRoleOutput](b, "UntagRole", nil, nil),
+		heard[iam.UpdateAccountPasswordPolicyInput, iam.UpdateAccountPasswordPolicyOutput](b, "UpdateAccountPasswordPolicy", nil, nil),
 		heard[iam.CreateLoginProfileInput, iam.CreateLoginProfileOutput](b, "CreateLoginProfile", nil, errors.New("planted")),
 		heard[iam.GetRoleInput, iam.GetRoleOutput](b, "GetRole", nil, iam.NoSuchEntity("The role with name %s cannot be found.", "a<b")),
 		heard[iam.GetPolicyInput, iam.GetPolicyOutput](b, "GetPolicy", nil, api.AccessDenied("User: ann is not authorized")),
