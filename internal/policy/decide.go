@@ -7,14 +7,14 @@ import "strings"
 // allocate, unless the request's Keys do or a statement uses more than a few
 // variables in one text.
 func (s *Set) Decide(r Request, resource *Document) Decision {
-	e := evaluation{request: &r}
+	e := evaluation{request: r}
 	e.prepare()
 	return e.decide(s, resource)
 }
 
 // An evaluation is one request in front of one statement after the other.
 type evaluation struct {
-	request   *Request
+	request   Request
 	principal Principal
 	mask      uint64 // of the action, see actionMask
 	colon     int    // where the fifth colon of the resource is, -1 if it is no ARN
@@ -36,40 +36,46 @@ func (e *evaluation) decide(s *Set, resource *Document) Decision {
 	if s == nil {
 		s = &Set{}
 	}
-	e.bounded = len(s.boundary) > 0 && !e.principal.isRoot()
+	e.bounded = s.boundary != nil && !e.principal.isRoot()
+	own := verdict{
+		organization: outcome{allowed: true}, identity: outcome{allowed: true}, boundary: outcome{allowed: true},
+		session: outcome{allowed: e.principal.Kind != Federated},
+	}
 	for _, level := range s.organization {
-		if o := e.weigh(level); o.denied {
+		o := e.weigh(level)
+		if o.denied {
 			return o.decision(OrganizationPolicy)
-		} else if !o.allowed {
-			return Decision{Type: OrganizationPolicy}
 		}
+		own.organization.allowed = own.organization.allowed && o.allowed
 	}
-	identity, boundary := outcome{allowed: true}, outcome{allowed: true}
 	if !e.principal.isRoot() {
-		if identity = e.weigh(s.identity); identity.denied {
-			return identity.decision(IdentityPolicy)
-		}
-		if len(s.boundary) > 0 {
-			boundary = e.weigh(s.boundary)
-		}
-		if boundary.denied {
-			return boundary.decision(BoundaryPolicy)
-		}
+		own.identity = e.weigh(s.identity)
 	}
-	session := outcome{allowed: e.principal.Kind != Federated}
-	if s.limited {
-		session = e.weigh(s.sessions)
+	if own.identity.denied {
+		return own.identity.decision(IdentityPolicy)
 	}
-	if session.denied {
-		return session.decision(SessionPolicy)
+	if e.bounded {
+		own.boundary = e.weigh(s.boundary)
 	}
-	return e.conclude(resource, identity, boundary, session)
+	if own.boundary.denied {
+		return own.boundary.decision(BoundaryPolicy)
+	}
+	if s.sessions != nil {
+		own.session = e.weigh(s.sessions)
+	}
+	if own.session.denied {
+		return own.session.decision(SessionPolicy)
+	}
+	return e.conclude(&own, resource)
 }
+
+// A verdict is what the policies on the caller's side say.
+type verdict struct{ organization, identity, boundary, session outcome }
 
 // conclude weighs the resource's policy, when nothing else denies, and draws
 // the conclusion: AWS's table of what has to allow within an account, and the
 // rule that across accounts everything has to.
-func (e *evaluation) conclude(resource *Document, identity, boundary, session outcome) Decision {
+func (e *evaluation) conclude(own *verdict, resource *Document) Decision {
 	theirs := e.weighResource(resource)
 	if theirs.denied {
 		return theirs.decision(resource.policyType())
@@ -90,16 +96,18 @@ func (e *evaluation) conclude(resource *Document, identity, boundary, session ou
 		needIdentity, needLimits = false, false
 	}
 	switch {
-	case needIdentity && !identity.allowed:
+	case !own.organization.allowed:
+		return Decision{Type: OrganizationPolicy}
+	case needIdentity && !own.identity.allowed:
 		return Decision{Type: IdentityPolicy}
-	case needLimits && !boundary.allowed:
+	case needLimits && !own.boundary.allowed:
 		return Decision{Type: BoundaryPolicy}
-	case needLimits && !session.allowed:
+	case needLimits && !own.session.allowed:
 		return Decision{Type: SessionPolicy}
 	case needConsent && consent == toNobody:
 		return Decision{Type: resource.policyType()}
 	case needIdentity:
-		return identity.decision(IdentityPolicy)
+		return own.identity.decision(IdentityPolicy)
 	}
 	return Decision{Allowed: true, Type: resource.policyType(), Statement: theirs.statement}
 }
@@ -132,32 +140,6 @@ func (o outcome) decision(t Type) Decision {
 	return Decision{Allowed: o.allowed && !o.denied, Explicit: o.denied, Type: t, By: o.by, Statement: o.statement}
 }
 
-// weigh is the outcome of policies of which one has to allow and none may
-// deny.
-func (e *evaluation) weigh(policies []Policy) outcome {
-	var o outcome
-	for i := range policies {
-		p := &policies[i]
-		if p.Document == nil {
-			return outcome{denied: true, by: p.Name}
-		}
-		for j, mask := range p.Document.masks {
-			if mask&e.mask == 0 {
-				continue
-			}
-			st := &p.Document.statements[j]
-			if o.allowed && !st.deny || !e.matches(st) {
-				continue
-			}
-			if st.deny {
-				return outcome{denied: true, by: p.Name, statement: st.label}
-			}
-			o = outcome{allowed: true, by: p.Name, statement: st.label}
-		}
-	}
-	return o
-}
-
 // weighResource is the outcome of the resource's own policy: whom it denies,
 // and how far the best of its grants goes.
 func (e *evaluation) weighResource(d *Document) outcome {
@@ -166,10 +148,10 @@ func (e *evaluation) weighResource(d *Document) outcome {
 		return o
 	}
 	for j, mask := range d.masks {
-		if mask&e.mask == 0 {
+		st := &d.statements[j]
+		if mask&e.mask == 0 || !st.bearsOn(e.request.Action) {
 			continue
 		}
-		st := &d.statements[j]
 		if st.deny {
 			if st.covers(&e.principal, e.bounded) && e.matches(st) {
 				return outcome{denied: true, statement: st.label}
@@ -183,9 +165,20 @@ func (e *evaluation) weighResource(d *Document) outcome {
 	return o
 }
 
-// matches says whether a statement bears on the request, whoever makes it.
+// bearsOn says whether a statement is about an action.
+func (s *statement) bearsOn(action string) bool {
+	for i := range s.actions {
+		if s.actions[i].match(action, nil, noColon) {
+			return !s.notAction
+		}
+	}
+	return s.notAction
+}
+
+// matches says whether a statement about the action bears on the request,
+// whoever makes it.
 func (e *evaluation) matches(s *statement) bool {
-	if s.matchesAction(e.request.Action) == s.notAction || !e.matchesResource(s) {
+	if !e.matchesResource(s) {
 		return false
 	}
 	for i := range s.conditions {
@@ -194,15 +187,6 @@ func (e *evaluation) matches(s *statement) bool {
 		}
 	}
 	return true
-}
-
-func (s *statement) matchesAction(action string) bool {
-	for i := range s.actions {
-		if s.actions[i].match(action, nil, noColon) {
-			return true
-		}
-	}
-	return false
 }
 
 // matchesResource says whether a statement is about the resource. A variable
@@ -214,11 +198,16 @@ func (e *evaluation) matchesResource(s *statement) bool {
 	}
 	for i := range s.resources {
 		p := &s.resources[i]
-		values, ok := e.resolve(p)
-		if !ok && s.notResource {
-			return false
+		var values []string
+		if len(p.vars) > 0 {
+			var ok bool
+			if values, ok = e.resolve(p); !ok && s.notResource {
+				return false
+			} else if !ok {
+				continue
+			}
 		}
-		if ok && e.colon >= 0 && p.match(e.request.Resource, values, e.colon) {
+		if e.colon >= 0 && p.match(e.request.Resource, values, e.colon) {
 			return !s.notResource
 		}
 	}

@@ -136,15 +136,15 @@ func (g *glob) simplify(d dialect) {
 func (g *glob) match(s string, values []string, colon int) bool {
 	switch g.kind {
 	case globExact:
-		if g.fold {
-			return strings.EqualFold(g.text, s)
-		}
-		return g.text == s
+		return g.text == s || g.fold && strings.EqualFold(g.text, s)
 	case globPrefix:
 		_, ok := g.cut(s, g.text)
 		return ok
 	case globAny:
 		return true
+	}
+	if first := &g.tokens[0]; first.kind == literalToken && !g.fold && !strings.HasPrefix(s, first.text) {
+		return false
 	}
 	return g.search(s, values, colon)
 }
@@ -160,40 +160,63 @@ func (g *glob) search(s string, values []string, colon int) bool {
 		if t == len(g.tokens) && i == len(s) {
 			return true
 		}
-		if t < len(g.tokens) {
-			switch tok := &g.tokens[t]; tok.kind {
-			case starToken:
-				star, starVar, mark = t, v, i
-				if t++; t == len(g.tokens) {
-					return i > colon
-				}
-				continue
-			case oneToken:
-				if i < len(s) && (s[i] != ':' || i > colon) {
-					i += width(s[i:])
-					t++
-					continue
-				}
-			case literalToken:
-				if n, ok := g.cut(s[i:], tok.text); ok {
-					i += n
-					t++
-					continue
-				}
-			case variableToken:
-				if n, ok := g.cut(s[i:], values[v]); ok {
-					i += n
-					t, v = t+1, v+1
-					continue
-				}
+		if t < len(g.tokens) && g.tokens[t].kind == starToken {
+			if t++; t == len(g.tokens) {
+				return i > colon
 			}
+			star, starVar, mark = t, v, i
+		} else if n, ok := g.step(t, v, s, i, values, colon); ok {
+			if g.tokens[t].kind == variableToken {
+				v++
+			}
+			t, i = t+1, i+n
+			continue
+		} else {
+			if star < 0 || mark >= len(s) || s[mark] == ':' && mark <= colon {
+				return false
+			}
+			mark += width(s[mark:])
 		}
-		if star < 0 || mark >= len(s) || s[mark] == ':' && mark <= colon {
+		ok := true
+		if mark, ok = g.seek(g.tokens[star], s, mark, colon); !ok {
 			return false
 		}
-		mark += width(s[mark:])
-		t, v, i = star+1, starVar, mark
+		t, v, i = star, starVar, mark
 	}
+}
+
+// step says whether a token that is no star matches what is at i, and how many
+// bytes of it.
+func (g *glob) step(t, v int, s string, i int, values []string, colon int) (int, bool) {
+	if t == len(g.tokens) {
+		return 0, false
+	}
+	switch tok := &g.tokens[t]; tok.kind {
+	case literalToken:
+		return g.cut(s[i:], tok.text)
+	case variableToken:
+		return g.cut(s[i:], values[v])
+	}
+	if i == len(s) || s[i] == ':' && i <= colon {
+		return 0, false
+	}
+	return width(s[i:]), true
+}
+
+// seek is where the token behind a star can match first, at or behind at, as
+// far as the star reaches.
+func (g *glob) seek(behind token, s string, at, colon int) (int, bool) {
+	if behind.kind != literalToken || g.fold {
+		return at, true
+	}
+	skipped := strings.Index(s[at:], behind.text)
+	if skipped < 0 {
+		return at, false
+	}
+	if at <= colon && strings.IndexByte(s[at:at+skipped], ':') >= 0 {
+		return at, false // the first colon behind at is none that may be crossed
+	}
+	return at + skipped, true
 }
 
 func width(s string) int {
@@ -206,9 +229,13 @@ func width(s string) int {
 
 // cut says whether s begins with prefix, and how many bytes of it that are.
 func (g *glob) cut(s, prefix string) (int, bool) {
-	if !g.fold {
-		return len(prefix), strings.HasPrefix(s, prefix)
+	if as := strings.HasPrefix(s, prefix); as || !g.fold {
+		return len(prefix), as
 	}
+	return cutFold(s, prefix)
+}
+
+func cutFold(s, prefix string) (int, bool) {
 	i := 0
 	for _, want := range prefix {
 		if i == len(s) {

@@ -32,8 +32,14 @@ func kindOf(t testing.TB, name string) Kind {
 		return Identity
 	case "resource":
 		return Resource
+	case "trust":
+		return Trust
+	case "key":
+		return Key
+	case "session":
+		return Session
 	}
-	t.Fatalf("%s: want identity or resource", name)
+	t.Fatalf("%s: want a kind", name)
 	return 0
 }
 
@@ -134,7 +140,7 @@ func describe(d Decision) string {
 }
 
 func TestDecide(t *testing.T) {
-	names, texts := cases(t, "decide.txt")
+	names, texts := cases(t, "decide/language.txt")
 	for i, name := range names {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(texts[i], "~", "arn:aws:secretsmanager:us-east-1:111122223333:secret:")

@@ -1,135 +1,149 @@
 package policy
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
-// Parse never panics, refuses with a *SyntaxError, and what it takes it takes
-// again, to the same end, when another writer has put it down.
-func FuzzParse(f *testing.F) {
-	for _, file := range []string{"good.txt", "bad.txt"} {
-		names, texts := cases(f, file)
-		for i, name := range names {
-			text, _, _ := strings.Cut(texts[i], "\n=> ")
-			f.Add(text, kindOf(f, name) == Resource)
+// scenario is policies and a request that are drawn together.
+type scenario struct {
+	generator
+	docs     refDocs
+	kind     Kind
+	set      *Set
+	resource *Document
+	request  Request
+}
+
+func drawScenario(t *rapid.T) scenario {
+	s := scenario{generator: newGenerator(rapid.Uint64().Draw(t, "seed"))}
+	s.docs, s.kind = s.generator.docs()
+	s.set, s.resource = compiledDocs(t, s.docs, s.kind)
+	s.request = s.generator.request(s.kind)
+	return s
+}
+
+// one is a policy of one statement with an effect.
+func (s scenario) one(t *rapid.T, effect string) Policy {
+	for {
+		text := s.document(Identity)
+		d, err := Parse(text, Identity)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		d.statements, d.masks = d.statements[:1], d.masks[:1]
+		if d.statements[0].deny == (effect == "Deny") {
+			return Policy{"one", d}
 		}
 	}
-	f.Fuzz(func(t *testing.T, text string, resource bool) {
-		kind := Identity
-		if resource {
-			kind = Resource
+}
+
+// What a change of the policies can do to a decision, and what it cannot.
+func TestMonotone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScenario(t)
+		before := s.set.Decide(s.request, s.resource)
+		allow, deny := s.one(t, "Allow"), s.one(t, "Deny")
+
+		if after := s.set.With(deny).Decide(s.request, s.resource); after.Allowed && !before.Allowed || before.Explicit && !after.Explicit {
+			t.Errorf("a Deny more: from %+v to %+v", before, after)
 		}
-		d, err := Parse(text, kind)
-		if err != nil {
-			if _, ok := errors.AsType[*SyntaxError](err); !ok || d != nil {
-				t.Fatalf("got %v, %v", d, err)
+		if after := s.set.With(allow).Decide(s.request, s.resource); !after.Allowed && before.Allowed || after.Explicit != before.Explicit {
+			t.Errorf("an Allow more: from %+v to %+v", before, after)
+		}
+		if s.docs.boundary == nil {
+			if after := s.set.WithBoundary(allow).Decide(s.request, s.resource); after.Allowed && !before.Allowed {
+				t.Errorf("a boundary widens: from %+v to %+v", before, after)
 			}
-			return
 		}
-		again, err := Parse(rewritten(t, text), kind)
-		if err != nil {
-			t.Fatal(err)
+		if s.docs.sessions == nil && s.request.Principal.Kind != Federated {
+			if after := s.set.WithSession(allow).Decide(s.request, s.resource); after.Allowed && !before.Allowed {
+				t.Errorf("a session policy widens: from %+v to %+v", before, after)
+			}
 		}
-		if diff := cmp.Diff(summary(d), summary(again)); diff != "" {
-			t.Error(diff)
+		if s.docs.organization == nil {
+			if after := s.set.WithOrganization([]Policy{allow}).Decide(s.request, s.resource); after.Allowed && !before.Allowed {
+				t.Errorf("an organization widens: from %+v to %+v", before, after)
+			}
 		}
-		_ = d.Public()
-		_ = d.LocksOut(alice(), []string{"iam:GetUser"})
-		_ = setOf("x", d).Decide(Request{Principal: alice(), Action: "iam:GetUser", Resource: "arn:aws:iam::111122223333:user/alice"}, d)
+		if s.request.Principal = nil; s.set.Decide(s.request, s.resource).Allowed {
+			t.Error("nobody is allowed")
+		}
 	})
 }
 
-// rewritten is a document as encoding/json writes it: names sorted, other
-// blanks, other escapes.
-func rewritten(t *testing.T, text string) string {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		t.Fatal(err)
-	}
-	out, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(out) > MaxSize {
-		t.Skip("grew too long")
-	}
-	return string(out)
-}
-
-// summary is what does not depend on the order of names in the JSON.
-func summary(d *Document) []string {
-	var lines []string
-	for _, s := range d.statements {
-		conditions := map[string]condition{}
-		for _, c := range s.conditions {
-			conditions[fmt.Sprintf("%+v %s", c.operator, c.key)] = c
-		}
-		everyone, aws, accounts := s.principals.everyone, s.principals.aws, s.principals.accounts
-		lines = append(lines, fmt.Sprintf("%s %t %v %v %t %t %t %v %v %v", s.label, s.deny, s.actions, s.resources, s.notAction, s.notResource,
-			everyone, aws, accounts, conditions))
-	}
-	return lines
-}
-
-func drawDocument(t *rapid.T, effect string) *Document {
-	actions := rapid.SampledFrom([]string{"*", "iam:*", "iam:GetUser", "IAM:get?ser", "s3:*"})
-	resources := rapid.SampledFrom([]string{"*", "arn:aws:iam::111122223333:user/*", "arn:aws:iam::111122223333:user/alice", "arn:aws:iam::*:user/${aws:username}", "arn:aws:s3:*"})
-	statement := map[string]any{
-		"Effect": effect,
-		rapid.SampledFrom([]string{"Action", "NotAction"}).Draw(t, "action"):     rapid.SliceOfN(actions, 1, 3).Draw(t, "actions"),
-		rapid.SampledFrom([]string{"Resource", "NotResource"}).Draw(t, "target"): rapid.SliceOfN(resources, 1, 3).Draw(t, "resources"),
-	}
-	if rapid.Bool().Draw(t, "conditional") {
-		statement["Condition"] = map[string]any{"Bool": map[string]any{"aws:SecureTransport": true}}
-	}
-	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statement})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := Parse(string(text), Identity)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return d
-}
-
-func drawRequest(t *rapid.T) Request {
-	return Request{
-		Principal: alice(),
-		Action:    rapid.SampledFrom([]string{"iam:GetUser", "iam:ListUsers", "s3:GetObject"}).Draw(t, "asked action"),
-		Resource:  rapid.SampledFrom([]string{"*", "arn:aws:iam::111122223333:user/alice", "arn:aws:s3:::bucket/key"}).Draw(t, "asked resource"),
-	}
-}
-
-// One Deny more never allows, one Allow more never denies, and the order of
-// policies does not matter.
-func TestMonotone(t *testing.T) {
+// The order of policies does not matter, nor that of a resource's statements.
+func TestOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var documents []*Document
-		for range rapid.IntRange(0, 4).Draw(t, "documents") {
-			documents = append(documents, drawDocument(t, rapid.SampledFrom([]string{"Allow", "Deny"}).Draw(t, "effect")))
+		s := drawScenario(t)
+		before := s.set.Decide(s.request, s.resource)
+		shuffled := func(policies []Policy) []Policy {
+			return slices.Collect(func(yield func(Policy) bool) {
+				for _, i := range s.Perm(len(policies)) {
+					if !yield(policies[i]) {
+						return
+					}
+				}
+			})
 		}
-		r := drawRequest(t)
-		before := setOf("x", documents...).Decide(r, nil)
-		if denied := setOf("x", append(documents, drawDocument(t, "Deny"))...).Decide(r, nil); denied.Allowed && !before.Allowed {
-			t.Error("a Deny more allows")
+		set := s.set.copy()
+		set.identity = newLayer(shuffled(set.identity.policies))
+		if set.sessions != nil {
+			set.sessions = newLayer(shuffled(set.sessions.policies))
 		}
-		if allowed := setOf("x", append(documents, drawDocument(t, "Allow"))...).Decide(r, nil); !allowed.Allowed && before.Allowed || allowed.Explicit != before.Explicit {
-			t.Error("an Allow more denies")
+		slices.Reverse(set.organization)
+		resource := s.resource
+		if resource != nil {
+			resource = new(*resource)
+			resource.statements, resource.masks = slices.Clone(resource.statements), slices.Clone(resource.masks)
+			slices.Reverse(resource.statements)
+			slices.Reverse(resource.masks)
 		}
-		shuffled := setOf("x", rapid.Permutation(documents).Draw(t, "order")...).Decide(r, nil)
-		if shuffled.Allowed != before.Allowed || shuffled.Explicit != before.Explicit {
-			t.Error("the order matters")
+		after := set.Decide(s.request, resource)
+		if after.Allowed != before.Allowed || after.Explicit != before.Explicit || after.Type != before.Type {
+			t.Errorf("from %+v to %+v", before, after)
+		}
+	})
+}
+
+// A set that has been asked about more actions than it remembers decides as if
+// it were new.
+func TestShortlistsChangeNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScenario(t)
+		fresh := s.set.Decide(s.request, s.resource)
+		worn, _ := compiledDocs(t, s.docs, s.kind)
+		for i := range maxShortlists + 2 {
+			r := s.request
+			r.Action = "secretsmanager:Other" + strings.Repeat("x", i)
+			worn.Decide(r, s.resource)
+		}
+		for range 2 {
+			if got := worn.Decide(s.request, s.resource); got != fresh {
+				t.Fatalf("got %+v, want %+v", got, fresh)
+			}
+		}
+	})
+}
+
+// An explanation names what decided.
+func TestExplainAgrees(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScenario(t)
+		d := s.set.Decide(s.request, s.resource)
+		x := s.set.Explain(s.request, s.resource)
+		if x.Decision != d {
+			t.Fatalf("decided %+v, explained %+v", d, x.Decision)
+		}
+		named := slices.ContainsFunc(x.Matched, func(m Match) bool {
+			return m.Type == d.Type && m.By == d.By && m.Statement == d.Statement && m.Deny == d.Explicit
+		})
+		if d.Statement != "" && !named {
+			t.Errorf("%+v is not among %+v", d, x.Matched)
 		}
 	})
 }
@@ -150,21 +164,4 @@ func TestGlob(t *testing.T) {
 			t.Errorf("%q on %q, letter case aside: got %t", pattern, s, got)
 		}
 	})
-}
-
-func BenchmarkDecide(b *testing.B) {
-	d, err := Parse(`{"Version":"2012-10-17","Statement":[
-		{"Effect":"Allow","Action":["secretsmanager:Get*","secretsmanager:List*"],"Resource":"arn:aws:secretsmanager:*:111122223333:secret:prod/*"},
-		{"Effect":"Deny","Action":"secretsmanager:*","Resource":"arn:aws:secretsmanager:*:*:secret:prod/root-??????"}]}`, Identity)
-	if err != nil {
-		b.Fatal(err)
-	}
-	set := setOf("x", d)
-	r := Request{Principal: alice(), Action: "secretsmanager:GetSecretValue", Resource: "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/db-AbCdEf"}
-	b.ReportAllocs()
-	for b.Loop() {
-		if !set.Decide(r, nil).Allowed {
-			b.Fatal("denied")
-		}
-	}
 }

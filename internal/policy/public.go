@@ -25,7 +25,7 @@ func (d *Document) LocksOut(p *Principal, actions []string) bool {
 		if !s.deny || len(s.conditions) > 0 || !s.covers(p, false) {
 			return false
 		}
-		return slices.ContainsFunc(actions, func(a string) bool { return s.matchesAction(a) != s.notAction })
+		return slices.ContainsFunc(actions, func(a string) bool { return s.bearsOn(a) })
 	})
 }
 

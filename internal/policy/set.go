@@ -1,7 +1,5 @@
 package policy
 
-import "slices"
-
 // A Policy is a document with the name that Decision.By gives it: a managed
 // policy's ARN, an inline policy's name. A nil Document stands for a policy
 // that could not be read, and might have denied: it denies everything.
@@ -15,15 +13,14 @@ type Policy struct {
 // called on nil. A nil Set and the zero Set allow nothing, except that the
 // root user and the resource's policy do without them.
 type Set struct {
-	identity     []Policy
-	boundary     []Policy // one, or none
-	sessions     []Policy
-	limited      bool // a session policy was passed; without one, sessions is nil
-	organization [][]Policy
+	identity     *layer
+	boundary     *layer
+	sessions     *layer // nil if none was passed
+	organization []*layer
 }
 
 // NewSet is the set of an identity's own policies and those of its groups.
-func NewSet(identity ...Policy) *Set { return &Set{identity: slices.Clone(identity)} }
+func NewSet(identity ...Policy) *Set { return &Set{identity: newLayer(identity)} }
 
 func (s *Set) copy() *Set {
 	if s == nil {
@@ -35,7 +32,7 @@ func (s *Set) copy() *Set {
 // With is s with one more policy of the identity's own.
 func (s *Set) With(p Policy) *Set {
 	c := s.copy()
-	c.identity = append(slices.Clip(c.identity), p)
+	c.identity = c.identity.with(p)
 	return c
 }
 
@@ -43,7 +40,7 @@ func (s *Set) With(p Policy) *Set {
 // had.
 func (s *Set) WithBoundary(p Policy) *Set {
 	c := s.copy()
-	c.boundary = []Policy{p}
+	c.boundary = newLayer([]Policy{p})
 	return c
 }
 
@@ -52,7 +49,7 @@ func (s *Set) WithBoundary(p Policy) *Set {
 // not limited is s itself.
 func (s *Set) WithSession(passed ...Policy) *Set {
 	c := s.copy()
-	c.sessions, c.limited = slices.Clone(passed), true
+	c.sessions = newLayer(passed)
 	return c
 }
 
@@ -60,6 +57,9 @@ func (s *Set) WithSession(passed ...Policy) *Set {
 // list for each level from the root to the account. Every level has to allow.
 func (s *Set) WithOrganization(levels ...[]Policy) *Set {
 	c := s.copy()
-	c.organization = slices.Clone(levels)
+	c.organization = nil
+	for _, level := range levels {
+		c.organization = append(c.organization, newLayer(level))
+	}
 	return c
 }
