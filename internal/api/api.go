@@ -4,7 +4,8 @@
 //
 // In the generated shapes every scalar is a pointer and every list, map and
 // blob may be nil: nil means that the member is absent, on the way in (where a
-// JSON null counts as absent) and on the way out (where it is left out).
+// JSON null counts as absent) and on the way out (where it is left out; only in
+// XML a list that the model requires is there and empty).
 // The constraints of the model stand in struct tags, see package gen.
 package api
 

@@ -59,6 +59,7 @@ func newQueryBench(t testing.TB) *queryBench {
 		heard[iam.GetUserInput](b, "GetUser", &iam.GetUserOutput{User: &iam.User{UserName: new("a<b>&\"c'\r\n\t\x00\x1f\ufffe\xff é😀")}}, nil),
 		heard[iam.ListUsersInput](b, "ListUsers", &iam.ListUsersOutput{IsTruncated: new(false), Users: []iam.User{{UserName: new("a")}, {UserName: new("b")}}}, nil),
 		heard[iam.ListGroupsInput](b, "ListGroups", &iam.ListGroupsOutput{IsTruncated: new(false), Groups: []iam.Group{}}, nil),
+		heard[iam.ListUserTagsInput](b, "ListUserTags", &iam.ListUserTagsOutput{}, nil),
 		heard[iam.GetAccountSummaryInput](b, "GetAccountSummary", &iam.GetAccountSummaryOutput{SummaryMap: map[string]int64{"Users": 3, "Groups": 0}}, nil),
 		heard[iam.GetCredentialReportInput](b, "GetCredentialReport", &iam.GetCredentialReportOutput{Content: []byte("user,arn\n")}, nil),
 		heard[iam.UpdateRoleInput](b, "UpdateRole", &iam.UpdateRoleOutput{}, nil),

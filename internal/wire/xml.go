@@ -12,8 +12,8 @@ import (
 )
 
 // encodeXML appends out, a pointer to a structure that p plans, as an XML
-// element. Absent members are left out, what is present but empty is an empty
-// element. It is encode's counterpart: a Sensitive value becomes text here too.
+// element. Absent members are left out, but for lists and maps that the model
+// requires; what is present but empty is an empty element. It is encode's counterpart: a Sensitive value becomes text here too.
 func encodeXML(b *buffer, name string, out any, p *plan) {
 	b.element(name, reflect.ValueOf(out).Elem(), &value{kind: structure, structure: p})
 }
@@ -47,7 +47,7 @@ func isEmpty(v reflect.Value, w *value) bool {
 		return v.Len() == 0
 	case structure:
 		for i := range w.structure.fields {
-			if !isAbsent(v.Field(i)) {
+			if w.structure.fields[i].isWritten(v.Field(i)) {
 				return false
 			}
 		}
@@ -56,9 +56,15 @@ func isEmpty(v reflect.Value, w *value) bool {
 	return false
 }
 
+// isWritten says whether there is an element of a member. AWS's services of
+// the query protocol never leave out a list that their model requires.
+func (f *field) isWritten(member reflect.Value) bool {
+	return !isAbsent(member) || f.required && (f.kind == list || f.kind == dict)
+}
+
 func (b *buffer) members(v reflect.Value, p *plan) {
 	for i := range p.fields {
-		if member := v.Field(i); !isAbsent(member) {
+		if member := v.Field(i); p.fields[i].isWritten(member) {
 			b.element(p.fields[i].name, reflect.Indirect(member), p.fields[i].value)
 		}
 	}
