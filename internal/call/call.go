@@ -5,12 +5,14 @@ package call
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
 
 	"azekura/internal/api"
 	"azekura/internal/policy"
+	"azekura/internal/store"
 )
 
 // A Call is one request of one operation. It belongs to one goroutine.
@@ -23,6 +25,10 @@ type Call struct {
 	Region    string    // of the credential scope
 	Principal Principal
 	Policies  *policy.Set // all that bear on the principal, compiled; nil allows nothing
+
+	// Reads is what the call goes by and has not confirmed, from the caller's
+	// credential on. It is nil for an operation that is bound with Bind.
+	Reads *store.Reads
 
 	AccessKeyID string
 	SourceIP    netip.Addr // of the client, as the last proxy that is trusted tells it
@@ -43,10 +49,19 @@ type Call struct {
 	Decision policy.Decision
 
 	// Stale says that the database was away, and that the caller, the secret or
-	// the key is as it was a while ago, at most max-stale.
+	// the key is as it was a while ago, at most max-stale. Confirm sets it.
 	Stale bool
 
 	keys keyValues
+}
+
+// Confirm makes sure of all that the call has read, see store.Reads. An
+// operation bound with BindRead calls it before it changes anything; after a
+// last time before the answer it is answered. An error is the call's end.
+func (c *Call) Confirm(ctx context.Context) error {
+	stale, err := c.Reads.Confirm(ctx)
+	c.Stale = c.Stale || stale
+	return err
 }
 
 // A Target is what a call acts on, as policies see it.

@@ -8,6 +8,11 @@ type Op struct {
 	New  func() any // an empty input, a pointer to a generated struct
 	run  func(context.Context, *Call, any) (any, error)
 
+	// Reads says that the operation changes nothing, or only after Call.Confirm
+	// has succeeded. It is run again if what it has read was out of date, and
+	// nobody is given the answer before.
+	Reads bool
+
 	// Unsigned says that callers need no credentials: whoever they are, the
 	// call has the zero Principal. The input alone proves what they may.
 	Unsigned bool
@@ -28,6 +33,13 @@ func Bind[In, Out any](name string, serve func(context.Context, *Call, *In) (*Ou
 			return out, nil
 		},
 	}
+}
+
+// BindRead is Bind for an operation that Reads.
+func BindRead[In, Out any](name string, serve func(context.Context, *Call, *In) (*Out, error)) Op {
+	op := Bind(name, serve)
+	op.Reads = true
+	return op
 }
 
 // BindUnsigned is Bind for an operation that is Unsigned.

@@ -64,7 +64,7 @@ func TestBootstrapWithAGivenKey(t *testing.T) {
 	if key, made, err := s.BootstrapWith(t.Context(), account, given); err != nil || !made || key != given {
 		t.Fatal(key, made, err)
 	}
-	if c, err := s.Credential(t.Context(), "test"); err != nil || c.Secret != "test" {
+	if c, err := s.Credential(t.Context(), nil, "test"); err != nil || c.Secret != "test" {
 		t.Error(c, err)
 	}
 }

@@ -48,25 +48,16 @@ func (c *Credential) size() int64 {
 
 // Credential finds an access key by its id; the error is store.ErrNotFound if
 // there is none. Whether it is active is for the caller to look at.
-func (s *Service) Credential(ctx context.Context, accessKeyID string) (*Credential, error) {
-	c, stale, err := s.CredentialOrStale(ctx, accessKeyID)
-	if stale {
-		return nil, fmt.Errorf("find an access key: %w", store.ErrUnavailable)
-	}
-	return c, err
-}
-
-// CredentialOrStale is Credential, but while the database is away the access
-// key may be as it was a while ago, see store.Cache.GetOrStale.
-func (s *Service) CredentialOrStale(ctx context.Context, accessKeyID string) (c *Credential, stale bool, err error) {
+// What was found is to be confirmed by reads, unless they are nil.
+func (s *Service) Credential(ctx context.Context, reads *store.Reads, accessKeyID string) (*Credential, error) {
 	if !isAccessKeyID(accessKeyID) {
-		return nil, false, fmt.Errorf("find an access key: %w", store.ErrNotFound)
+		return nil, fmt.Errorf("find an access key: %w", store.ErrNotFound)
 	}
-	c, stale, err = s.credentials.GetOrStale(ctx, accessKeyID)
+	c, err := s.credentials.Get(ctx, reads, accessKeyID)
 	if err != nil {
-		return nil, false, fmt.Errorf("find an access key: %w", err)
+		return nil, fmt.Errorf("find an access key: %w", err)
 	}
-	return c, stale, nil
+	return c, nil
 }
 
 // isAccessKeyID says whether an access key could have that id: IAM's pattern

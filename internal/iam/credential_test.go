@@ -29,7 +29,7 @@ func TestAccessKeyIDs(t *testing.T) {
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	s, key := bootstrapped(t)
-	c, err := s.Credential(t.Context(), key.AccessKeyID)
+	c, err := s.Credential(t.Context(), nil, key.AccessKeyID)
 	if err != nil {
 		t.Fatal(err)
 	}

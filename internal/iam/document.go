@@ -115,12 +115,12 @@ func (p *ManagedPolicy) size() int64        { return p.bytes }
 
 // ManagedPolicy finds a managed policy by its ARN, as sessions name them;
 // store.ErrNotFound if there is none. Of whose account it is, is for the caller
-// to look at.
-func (s *Service) ManagedPolicy(ctx context.Context, policyARN string) (*ManagedPolicy, error) {
+// to look at. What was found is to be confirmed by reads, unless they are nil.
+func (s *Service) ManagedPolicy(ctx context.Context, reads *store.Reads, policyARN string) (*ManagedPolicy, error) {
 	if p := awsManaged(policyARN); p != nil {
 		return &ManagedPolicy{ARN: policyARN, ID: p.id, Text: p.text, Document: p.compiled()}, nil
 	}
-	p, _, err := s.policies.GetOrStale(ctx, policyARN)
+	p, err := s.policies.Get(ctx, reads, policyARN)
 	if err != nil {
 		return nil, fmt.Errorf("find a managed policy: %w", err)
 	}

@@ -166,7 +166,7 @@ func (w *world) role(name, path string) *entity {
 // sees it.
 func (w *world) may(id, action string) bool {
 	w.t.Helper()
-	i, err := w.Identity(w.t.Context(), id)
+	i, err := w.Identity(w.t.Context(), nil, id)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -53,38 +53,30 @@ func (i *Identity) stamp() store.Stamp { return store.Stamp{ID: i.ID, Rev: i.rev
 func (i *Identity) size() int64        { return i.bytes }
 
 // Identity finds a user or a role by its unique id; the error is
-// store.ErrNotFound if there is none, or none any more.
-func (s *Service) Identity(ctx context.Context, id string) (*Identity, error) {
-	i, stale, err := s.IdentityOrStale(ctx, id)
-	if stale {
-		return nil, fmt.Errorf("find an identity: %w", store.ErrUnavailable)
-	}
-	return i, err
-}
-
-// IdentityOrStale is Identity, but while the database is away the identity may
-// be as it was a while ago, see store.Cache.GetOrStale.
-func (s *Service) IdentityOrStale(ctx context.Context, id string) (i *Identity, stale bool, err error) {
-	i, stale, err = s.identities.GetOrStale(ctx, id)
+// store.ErrNotFound if there is none, or none any more. What was found is to be
+// confirmed by reads, unless they are nil.
+func (s *Service) Identity(ctx context.Context, reads *store.Reads, id string) (*Identity, error) {
+	i, err := s.identities.Get(ctx, reads, id)
 	if err != nil {
-		return nil, false, fmt.Errorf("find an identity: %w", err)
+		return nil, fmt.Errorf("find an identity: %w", err)
 	}
-	return i, stale, nil
+	return i, nil
 }
 
 // User finds a user of an account by name; store.ErrNotFound if there is none.
-func (s *Service) User(ctx context.Context, account, name string) (*Identity, error) {
-	return s.named(ctx, userKind, account, name)
+// Like a role, it is to be confirmed by reads, unless they are nil.
+func (s *Service) User(ctx context.Context, reads *store.Reads, account, name string) (*Identity, error) {
+	return s.named(ctx, reads, userKind, account, name)
 }
 
 // Role finds a role of an account by name, without its path; store.ErrNotFound
 // if there is none. Names are compared without regard to case: whoever was
 // given an ARN compares that of the role with it.
-func (s *Service) Role(ctx context.Context, account, name string) (*Identity, error) {
-	return s.named(ctx, roleKind, account, name)
+func (s *Service) Role(ctx context.Context, reads *store.Reads, account, name string) (*Identity, error) {
+	return s.named(ctx, reads, roleKind, account, name)
 }
 
-func (s *Service) named(ctx context.Context, k *kind, account, name string) (*Identity, error) {
+func (s *Service) named(ctx context.Context, reads *store.Reads, k *kind, account, name string) (*Identity, error) {
 	var e *entity
 	err := s.db.Look(ctx, func(tx *store.Tx) (err error) {
 		e, err = selectEntity(tx, k, account, name, "")
@@ -93,7 +85,7 @@ func (s *Service) named(ctx context.Context, k *kind, account, name string) (*Id
 	if err != nil {
 		return nil, fmt.Errorf("find a %s: %w", k.noun, err)
 	}
-	return s.Identity(ctx, e.id)
+	return s.Identity(ctx, reads, e.id)
 }
 
 // loadIdentity reads an identity in one snapshot with all that is part of it.

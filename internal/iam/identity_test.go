@@ -19,14 +19,14 @@ import (
 func TestCredential(t *testing.T) {
 	s, key := bootstrapped(t)
 	for name, s := range map[string]*Service{"cached": s, "loaded": again(s)} {
-		c, err := s.Credential(t.Context(), key.AccessKeyID)
+		c, err := s.Credential(t.Context(), nil, key.AccessKeyID)
 		if err != nil {
 			t.Fatal(name, err)
 		}
 		if c.AccessKeyID != key.AccessKeyID || c.Secret != key.Secret || !c.Active {
 			t.Errorf("%s: another key, or not active", name)
 		}
-		i, err := s.Identity(t.Context(), c.UserID)
+		i, err := s.Identity(t.Context(), nil, c.UserID)
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -53,12 +53,12 @@ func TestUnknownAccessKeys(t *testing.T) {
 	for _, id := range []string{
 		"", "test", strings.ToLower(key.AccessKeyID), key.AccessKeyID + " ", key.AccessKeyID[:19], "' OR ''='", strings.Repeat("A", 1<<20),
 	} {
-		if c, err := s.Credential(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+		if c, err := s.Credential(t.Context(), nil, id); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%.40q: %v, %v", id, c, err)
 		}
 	}
 	for _, id := range []string{"", "AIDA", "AROA", "AGPA", "admin", "AIDAAAAAAAAAAAAAAAAAA"} {
-		if i, err := s.Identity(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+		if i, err := s.Identity(t.Context(), nil, id); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%.40q: %v, %v", id, i, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestMovedSecretsDoNotOpen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := w.Credential(t.Context(), id)
+			c, err := w.Credential(t.Context(), nil, id)
 			if err == nil || errors.Is(err, store.ErrNotFound) || c != nil {
 				t.Errorf("a moved secret: %v, %v", c, err)
 			}
@@ -205,7 +205,7 @@ func TestChangesAreObeyedAtOnce(t *testing.T) {
 		do(w, w.TagUser, &model.TagUserInput{UserName: user, Tags: []model.Tag{{Key: new("Team"), Value: new("x")}}})
 		do(w, w.UpdateUser, &model.UpdateUserInput{UserName: user, NewUserName: new("anna"), NewPath: new("/eng/")})
 		for _, at := range []*world{w, other} {
-			i, err := at.Identity(w.t.Context(), *ann.UserId)
+			i, err := at.Identity(w.t.Context(), nil, *ann.UserId)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -218,7 +218,7 @@ func TestChangesAreObeyedAtOnce(t *testing.T) {
 		active := func(want bool) {
 			w.t.Helper()
 			for _, at := range []*world{w, other} {
-				if c, err := at.Credential(w.t.Context(), *key.AccessKeyId); err != nil || c.Active != want || c.Secret != *key.SecretAccessKey {
+				if c, err := at.Credential(w.t.Context(), nil, *key.AccessKeyId); err != nil || c.Active != want || c.Secret != *key.SecretAccessKey {
 					w.t.Errorf("the key: %v, %v; want active %t", c, err, want)
 				}
 			}
@@ -233,10 +233,10 @@ func TestChangesAreObeyedAtOnce(t *testing.T) {
 		do(w, w.DeleteUserPolicy, &model.DeleteUserPolicyInput{UserName: new("anna"), PolicyName: new("i")})
 		do(w, w.DeleteUser, &model.DeleteUserInput{UserName: new("anna")})
 		for _, at := range []*world{w, other} {
-			if _, err := at.Credential(w.t.Context(), *key.AccessKeyId); !errors.Is(err, store.ErrNotFound) {
+			if _, err := at.Credential(w.t.Context(), nil, *key.AccessKeyId); !errors.Is(err, store.ErrNotFound) {
 				w.t.Errorf("a deleted key: %v", err)
 			}
-			if _, err := at.Identity(w.t.Context(), *ann.UserId); !errors.Is(err, store.ErrNotFound) {
+			if _, err := at.Identity(w.t.Context(), nil, *ann.UserId); !errors.Is(err, store.ErrNotFound) {
 				w.t.Errorf("a deleted user: %v", err)
 			}
 		}
@@ -252,7 +252,7 @@ func TestPoliciesAreShared(t *testing.T) {
 	for n := range 3 {
 		r := w.role(fmt.Sprint("r", n), "/")
 		do(w, w.AttachRolePolicy, &model.AttachRolePolicyInput{RoleName: &r.name, PolicyArn: p.Arn})
-		i, err := w.Identity(t.Context(), r.id)
+		i, err := w.Identity(t.Context(), nil, r.id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,15 +270,15 @@ func TestNamedIdentities(t *testing.T) {
 	each(t, func(w *world) {
 		r := w.role("Deploy", "/ci/")
 		for name, found := range map[string]bool{"Deploy": true, "deploy": true, "Deploy2": false, "": false} {
-			i, err := w.Role(w.t.Context(), account, name)
+			i, err := w.Role(w.t.Context(), nil, account, name)
 			if found != (err == nil) || found && (i.ID != r.id || i.ARN != "arn:aws:iam::111111111111:role/ci/Deploy" || !i.IsRole() || i.Trust == nil) {
 				w.t.Errorf("%q: %+v, %v", name, i, err)
 			}
 		}
-		if _, err := w.Role(w.t.Context(), "222222222222", "Deploy"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := w.Role(w.t.Context(), nil, "222222222222", "Deploy"); !errors.Is(err, store.ErrNotFound) {
 			w.t.Errorf("in another account: %v", err)
 		}
-		if u, err := w.User(w.t.Context(), account, "ADMIN"); err != nil || u.Name != "admin" {
+		if u, err := w.User(w.t.Context(), nil, account, "ADMIN"); err != nil || u.Name != "admin" {
 			w.t.Errorf("%+v, %v", u, err)
 		}
 	})
@@ -292,7 +292,7 @@ func TestManagedPolicies(t *testing.T) {
 			"arn:aws:iam::111111111111:policy/P": false, "arn:aws:iam::111111111111:policy/a/b/p": false,
 			"arn:aws:iam::222222222222:policy/a/b/P": false, "": false, "P": false,
 		} {
-			m, err := w.ManagedPolicy(w.t.Context(), policyARN)
+			m, err := w.ManagedPolicy(w.t.Context(), nil, policyARN)
 			if found != (err == nil) || found && (m.Document == nil || m.Text == "" || m.ARN != policyARN) {
 				w.t.Errorf("%s: %+v, %v", policyARN, m, err)
 			}
@@ -301,13 +301,13 @@ func TestManagedPolicies(t *testing.T) {
 		if w.t.Name() != t.Name()+"/postgres" {
 			node = w.Service
 		}
-		before, err := node.ManagedPolicy(w.t.Context(), *p.Arn)
+		before, err := node.ManagedPolicy(w.t.Context(), nil, *p.Arn)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		text := document(`{"Effect":"Deny","Action":"kms:*","Resource":"*"}`)
 		do(w, w.CreatePolicyVersion, &model.CreatePolicyVersionInput{PolicyArn: p.Arn, PolicyDocument: &text, SetAsDefault: new(true)})
-		if after, err := node.ManagedPolicy(w.t.Context(), *p.Arn); err != nil || after.Text != text || before.Text == text {
+		if after, err := node.ManagedPolicy(w.t.Context(), nil, *p.Arn); err != nil || after.Text != text || before.Text == text {
 			w.t.Errorf("after a change: %+v, %v", after, err)
 		}
 	})
@@ -316,7 +316,7 @@ func TestManagedPolicies(t *testing.T) {
 func TestUsesAreNoted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := worldOver(t, db)
-		c, err := w.Credential(t.Context(), w.key.AccessKeyID)
+		c, err := w.Credential(t.Context(), nil, w.key.AccessKeyID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,11 +340,11 @@ func TestUsesAreNoted(t *testing.T) {
 		if got := last(); *got.ServiceName != "iam" || *got.Region != "us-west-2" {
 			t.Errorf("a quarter of an hour later: %+v", got)
 		}
-		if cached, err := w.Credential(t.Context(), w.key.AccessKeyID); err != nil || cached != c {
+		if cached, err := w.Credential(t.Context(), nil, w.key.AccessKeyID); err != nil || cached != c {
 			t.Errorf("a note made the key be loaded again: %v", err)
 		}
 		r := w.role("r", "/")
-		i, err := w.Identity(t.Context(), r.id)
+		i, err := w.Identity(t.Context(), nil, r.id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +367,7 @@ func TestUsesAreNoted(t *testing.T) {
 
 func TestUsedCostsNothing(t *testing.T) {
 	w := newWorld(t)
-	c, err := w.Credential(t.Context(), w.key.AccessKeyID)
+	c, err := w.Credential(t.Context(), nil, w.key.AccessKeyID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,11 +136,7 @@ func deleteEntity(tx *store.Tx, k *kind, id string) error {
 }
 
 // selectStamps reads the revs of users and roles.
-func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
-	list := store.InList(len(ids))
-	return store.Collect(tx, store.StampRow, `SELECT id, rev FROM iam_users WHERE id IN `+list+
-		` UNION ALL SELECT id, rev FROM iam_roles WHERE id IN `+list, store.Args(ids)...)
-}
+const selectStamps = `SELECT id, rev FROM iam_users WHERE id = ANY($1) UNION ALL SELECT id, rev FROM iam_roles WHERE id = ANY($1)`
 
 // noteRole says that a session of a role made a call. It does not lock others
 // out, and is no change: caches keep what they have.

@@ -112,9 +112,7 @@ func deleteVersion(tx *store.Tx, policyID string, number int64) error {
 }
 
 // selectPolicyStamps reads the revs of managed policies.
-func selectPolicyStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
-	return store.Collect(tx, store.StampRow, `SELECT id, rev FROM iam_policies WHERE id IN `+store.InList(len(ids)), store.Args(ids)...)
-}
+const selectPolicyStamps = `SELECT id, rev FROM iam_policies WHERE id = ANY($1)`
 
 // A defaultDocument is the default version of a managed policy.
 type defaultDocument struct{ arn, document string }

@@ -52,8 +52,7 @@ func (s *Service) GenerateDataKey(_ context.Context, c *call.Call, key *Key, ec 
 // Decrypt opens a data key that GenerateDataKey encrypted. An *api.Error with
 // InvalidCiphertextException says that it does not open: it was changed, or
 // made in another context, or by no key that is here; with NotFoundException,
-// that its key is not one of the caller's. While the database is away the key
-// may be as it was a while ago; the call is marked then.
+// that its key is not one of the caller's.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, ec Context) (envelope.Key, error) {
 	if len(ciphertext) < headerSize || ciphertext[0] != formatCiphertext {
@@ -61,14 +60,13 @@ func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, 
 	}
 	header, blob := ciphertext[:headerSize], ciphertext[headerSize:]
 	id := uuid.UUID(header[1:17]).String()
-	key, stale, err := s.keys.GetOrStale(ctx, id)
+	key, err := s.keys.Get(ctx, c.Reads, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return envelope.Key{}, invalidCiphertext()
 	}
 	if err != nil {
 		return envelope.Key{}, fmt.Errorf("load the key %s: %w", id, err)
 	}
-	c.Stale = c.Stale || stale
 	if !key.usableBy(c) {
 		return envelope.Key{}, notFound("Key '%s' does not exist", key.ARN)
 	}

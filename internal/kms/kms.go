@@ -119,13 +119,13 @@ func (s *Service) Resolve(ctx context.Context, c *call.Call, keyID string) (*Key
 	}
 	id := name
 	if strings.HasPrefix(name, "alias/") {
-		if id, err = s.byAlias(ctx, c.Principal.Account, c.Region, name); err != nil {
+		if id, err = s.byAlias(ctx, c, name); err != nil {
 			return nil, err
 		}
 	} else if uuid.Validate(id) != nil {
 		return nil, notFound("Invalid keyId '%s'", id)
 	}
-	key, err := s.keys.Get(ctx, id)
+	key, err := s.keys.Get(ctx, c.Reads, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, notFound("Key '%s' does not exist", keyARN(c.Principal.Account, c.Region, id))
@@ -170,8 +170,9 @@ func (k *Key) usableBy(c *call.Call) bool {
 }
 
 // byAlias is the id of the key that an alias names, made if it is the default.
-func (s *Service) byAlias(ctx context.Context, account, region, name string) (string, error) {
-	id, err := s.aliases.Get(ctx, aliasKey(account, region, name))
+func (s *Service) byAlias(ctx context.Context, c *call.Call, name string) (string, error) {
+	account, region := c.Principal.Account, c.Region
+	id, err := s.aliases.Get(ctx, c.Reads, aliasKey(account, region, name))
 	if !errors.Is(err, store.ErrNotFound) {
 		return id, err
 	}
@@ -205,7 +206,7 @@ func (s *Service) createManaged(ctx context.Context, account, region, alias stri
 		return insertKey(tx, keyRow{id: id, account: account, region: region, manager: managerAWS}, sealed, alias)
 	})
 	if errors.Is(err, store.ErrConflict) { // on an engine with several writers
-		return s.aliases.Get(ctx, aliasKey(account, region, alias))
+		return s.aliases.Get(ctx, nil, aliasKey(account, region, alias))
 	}
 	return id, err
 }

@@ -41,10 +41,7 @@ func selectMaterial(tx *store.Tx, keyID string) ([]materialRow, error) {
 }
 
 // selectStamps reads the newest versions of keys: of a key nothing else changes.
-func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
-	return store.Collect(tx, store.StampRow, `SELECT key_id, MAX(version) FROM kms_material
-		WHERE key_id IN `+store.InList(len(ids))+` GROUP BY key_id`, store.Args(ids)...)
-}
+const selectStamps = `SELECT key_id, MAX(version) FROM kms_material WHERE key_id = ANY($1) GROUP BY key_id`
 
 // selectAlias finds the key of an alias by its aliasKey.
 func selectAlias(tx *store.Tx, key string) (string, error) {

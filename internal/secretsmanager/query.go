@@ -25,9 +25,8 @@ func selectStages(tx *store.Tx, id string) (labels, error) {
 	return store.One(tx, func(l *labels) []any { return []any{l} }, `SELECT stages FROM secrets WHERE id = $1`, id)
 }
 
-func selectStamps(tx *store.Tx, ids []string) ([]store.Stamp, error) {
-	return store.Collect(tx, store.StampRow, `SELECT id, rev FROM secrets WHERE id IN `+store.InList(len(ids)), store.Args(ids)...)
-}
+// selectStamps reads the revs of secrets.
+const selectStamps = `SELECT id, rev FROM secrets WHERE id = ANY($1)`
 
 func insertSecret(tx *store.Tx, s *secret) error {
 	_, err := tx.Exec(`INSERT INTO secrets (`+secretColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,

@@ -62,16 +62,16 @@ func (s *Service) CacheStats() store.CacheStats { return s.cache.Stats() }
 // API is the service as the wire serves it: one line an operation.
 func (s *Service) API() call.Service {
 	return call.Service{Name: "secretsmanager", Target: "secretsmanager", Ops: []call.Op{
-		call.Bind("BatchGetSecretValue", s.BatchGetSecretValue),
+		call.BindRead("BatchGetSecretValue", s.BatchGetSecretValue),
 		call.Bind("CreateSecret", s.CreateSecret),
 		call.Bind("DeleteResourcePolicy", s.DeleteResourcePolicy),
 		call.Bind("DeleteSecret", s.DeleteSecret),
-		call.Bind("DescribeSecret", s.DescribeSecret),
-		call.Bind("GetRandomPassword", s.GetRandomPassword),
-		call.Bind("GetResourcePolicy", s.GetResourcePolicy),
-		call.Bind("GetSecretValue", s.GetSecretValue),
-		call.Bind("ListSecretVersionIds", s.ListSecretVersionIds),
-		call.Bind("ListSecrets", s.ListSecrets),
+		call.BindRead("DescribeSecret", s.DescribeSecret),
+		call.BindRead("GetRandomPassword", s.GetRandomPassword),
+		call.BindRead("GetResourcePolicy", s.GetResourcePolicy),
+		call.BindRead("GetSecretValue", s.GetSecretValue),
+		call.BindRead("ListSecretVersionIds", s.ListSecretVersionIds),
+		call.BindRead("ListSecrets", s.ListSecrets),
 		call.Bind("PutResourcePolicy", s.PutResourcePolicy),
 		call.Bind("PutSecretValue", s.PutSecretValue),
 		call.Bind("RestoreSecret", s.RestoreSecret),
@@ -79,20 +79,18 @@ func (s *Service) API() call.Service {
 		call.Bind("UntagResource", s.UntagResource),
 		call.Bind("UpdateSecret", s.UpdateSecret),
 		call.Bind("UpdateSecretVersionStage", s.UpdateSecretVersionStage),
-		call.Bind("ValidateResourcePolicy", s.ValidateResourcePolicy),
+		call.BindRead("ValidateResourcePolicy", s.ValidateResourcePolicy),
 	}}
 }
 
 // authorized finds the secret that a SecretId names, for a call that reads it,
-// and says whether the call may. While the database is away the secret may be as
-// it was a while ago; the call is marked then.
+// and says whether the call may.
 func (s *Service) authorized(ctx context.Context, c *call.Call, secretID string) (*secret, error) {
 	id, err := parseID(c, secretID)
 	if err != nil {
 		return nil, err
 	}
-	held, stale, err := s.cache.GetOrStale(ctx, cacheKey(id.account, id.region, id.name))
-	c.Stale = c.Stale || stale
+	held, err := s.cache.Get(ctx, c.Reads, cacheKey(id.account, id.region, id.name))
 	if err != nil {
 		return permitted(c, id, nil, err)
 	}

@@ -239,13 +239,13 @@ func versionByID(tx *store.Tx, sec *secret, id string) (*version, error) {
 // with a full disk, applications must still get their passwords, and get them
 // quickly, so for a while after a failure nothing is noted.
 func (s *Service) touch(ctx context.Context, c *call.Call, sec *secret, v *version) {
-	if c.Stale {
-		return // there is no database to note it in
-	}
 	now := api.At(c.Time)
 	today := now.Day()
 	if sec.accessed >= today && v.accessed >= today || int64(now) < s.noteAgain.Load() {
 		return
+	}
+	if err := c.Confirm(ctx); err != nil || c.Stale {
+		return // there will be no answer, or there is no database to note it in
 	}
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		s.cache.Changed(tx, sec.key())

@@ -10,8 +10,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"azekura/internal/server"
 	"azekura/internal/server/servertest"
+	"azekura/internal/store"
 	"azekura/internal/store/storetest"
 )
 
@@ -45,7 +48,7 @@ func TestServersShareADatabase(t *testing.T) {
 		return more
 	}
 	token := func(n int) string { return strings.Repeat("t", 31) + fmt.Sprint(n) }
-	resource := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"secretsmanager:TagResource","Resource":"*"}]}`
+	resource := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"secretsmanager:ListSecretVersionIds","Resource":"*"}]}`
 	servers[0].MustCall(t, "CreateSecret", in{"Name": "a", "SecretString": "0", "ClientRequestToken": token(0)})
 	for i, step := range []struct {
 		op   string
@@ -62,6 +65,8 @@ func TestServersShareADatabase(t *testing.T) {
 		{"TagResource", secret(in{"Tags": []in{{"Key": "k", "Value": "tagged"}}}), "DescribeSecret", `"tagged"`},
 		{"UntagResource", secret(in{"TagKeys": []string{"k"}}), "DescribeSecret", `"Tags":[]`},
 		{"PutResourcePolicy", secret(in{"ResourcePolicy": resource}), "GetResourcePolicy", `Deny`},
+		{"PutResourcePolicy", secret(in{"ResourcePolicy": resource}), "ListSecretVersionIds", `AccessDeniedException`},
+		{"DeleteResourcePolicy", secret(in{}), "ListSecretVersionIds", `"Versions"`},
 		{"DeleteResourcePolicy", secret(in{}), "GetResourcePolicy", `"Name":"a"}`},
 		{"DeleteSecret", secret(in{}), "GetSecretValue", `InvalidRequestException`},
 		{"RestoreSecret", secret(in{}), "GetSecretValue", `"SecretString":"0"`},
@@ -74,6 +79,42 @@ func TestServersShareADatabase(t *testing.T) {
 			text, err := json.Marshal(body)
 			if err != nil || !strings.Contains(string(text), step.want) || (status == http.StatusOK) == strings.Contains(step.want, "Exception") {
 				t.Errorf("%s through server %d, then %s through server %d: %d %s, %v; want %s", step.op, i%2, step.ask, n, status, text, err, step.want)
+			}
+		}
+	}
+}
+
+// A caller is let in, and is refused, by what is true of the access key at the
+// time of the call, which each server has cached.
+func TestServersObeyAtOnce(t *testing.T) {
+	servers := nodes(t)
+	db, err := store.Open(t.Context(), store.Config{URL: servers[0].Config.DatabaseURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	set := func(status string) {
+		t.Helper()
+		err := db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(`UPDATE iam_access_keys SET status = $1, rev = rev + 1`, status)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for n, s := range servers {
+			for op, in := range map[string]map[string]any{"ListSecrets": {}, "GetRandomPassword": {}, "CreateSecret": {"Name": uuid.NewString(), "SecretString": "s"}} {
+				for _, step := range []struct {
+					status string
+					want   int
+				}{{"Active", http.StatusOK}, {"Inactive", http.StatusBadRequest}, {"Active", http.StatusOK}} {
+					set(step.status)
+					if status, body := s.Call(t, op, in); status != step.want && body["__type"] != "ResourceExistsException" {
+						t.Errorf("%s through server %d with a key that is %s: %d %v", op, n, step.status, status, body["__type"])
+					}
+				}
 			}
 		}
 	}

@@ -158,7 +158,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
 	})
-	api := &wire.Handler{Authenticate: door.Authenticate, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
+	api := &wire.Handler{Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
 	services := []call.Service{s.secrets.API(), s.users.API(), door.API()}
 	for _, service := range services {
 		api.Handle(service)

@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 const (
@@ -44,10 +43,10 @@ const (
 // next one's mark is still to come.
 //
 // Where other processes change the data too, the steps above say nothing about
-// their commits. There an entry is served only after a query that began after
-// Get was called has found its stamp unchanged, see Checked; without stamps
-// each Get loads. What is published may be old, and is found out when it is
-// checked.
+// their commits. There what an entry says counts only once a query that began
+// after Get was called has found its stamp unchanged, see Checked and Reads;
+// without stamps each Get loads. What is published may be old, and is found out
+// when it is checked.
 //
 // Loads are not shared by concurrent misses: a Get that joined a load begun
 // before it might be given a value older than an answer its caller has seen.
@@ -58,10 +57,9 @@ type Cache[V any] struct {
 	seed   maphash.Seed
 	shards []shard[V]
 
-	checker  *checker // nil if entries need no check, or cannot be checked
-	stamp    func(V) Stamp
-	maxStale time.Duration
-	began    time.Time // where now counts from
+	checker *checker // nil if entries need no check, or cannot be checked
+	kind    int      // for the checker
+	stamp   func(V) Stamp
 }
 
 // CacheStats is a moment's view of a Cache.
@@ -77,9 +75,26 @@ type CacheStats struct {
 // the same for a value at all times.
 func NewCache[V any](db *DB, limit int64, size func(V) int64, load func(tx *Tx, key string) (V, error)) *Cache[V] {
 	n := min(maxShards, max(1, limit/minShardBytes))
-	c := &Cache[V]{db: db, size: size, load: load, seed: maphash.MakeSeed(), shards: make([]shard[V], n), began: time.Now()}
+	c := &Cache[V]{db: db, size: size, load: load, seed: maphash.MakeSeed(), shards: make([]shard[V], n)}
 	for i := range c.shards {
 		c.shards[i].init(limit / n)
+	}
+	return c
+}
+
+// Checked makes the cache of use on a database that other processes change
+// too, where a cache that has no stamps loads each time.
+//
+// stamp is that of a value. query is the text of a SELECT, for PostgreSQL alone,
+// of the ids and the revs of those of the ids in the array $1 that exist. A
+// change of what load reads must change the stamp in the same transaction.
+// Checked must be called before the cache is used; it returns the cache.
+func (c *Cache[V]) Checked(stamp func(V) Stamp, query string) *Cache[V] {
+	if c.db == nil {
+		return c
+	}
+	if pg, shared := c.db.engine.(*pgEngine); shared {
+		c.checker, c.kind, c.stamp = pg.checker, pg.checker.kind(query), stamp
 	}
 	return c
 }
@@ -87,37 +102,60 @@ func NewCache[V any](db *DB, limit int64, size func(V) int64, load func(tx *Tx, 
 // Get returns the value of key. Callers share it and must not change it. An
 // error of load is returned as it is and not cached. Get must not be called
 // inside a transaction.
-func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
-	v, _, err := c.get(ctx, key)
-	return v, err
-}
-
-// get is Get; old is the entry whose check failed, if that is the error.
-func (c *Cache[V]) get(ctx context.Context, key string) (v V, old *entry[V], err error) {
+//
+// With reads that are not nil it does not wait for the value to be confirmed,
+// but leaves that to them.
+func (c *Cache[V]) Get(ctx context.Context, reads *Reads, key string) (V, error) {
 	s := c.shard(key)
 	switch {
 	case c.checker != nil:
-		if v, ok, old, err := c.checked(ctx, key); ok || err != nil {
-			return v, old, err
+		if v, ok, err := c.recall(ctx, reads, key); ok || err != nil {
+			return v, err
 		}
 	case c.db.engine.sole():
 		if v, ok := s.get(key); ok {
-			return v, nil, nil
+			return v, nil
 		}
 	default:
-		v, err := c.read(ctx, key)
-		return v, nil, err
+		return c.read(ctx, key)
 	}
-	began := c.now()
 	l := s.begin(key)
 	var loaded *entry[V]
 	defer func() { s.end(key, l, loaded) }()
-	if v, err = c.read(ctx, key); err != nil {
-		return v, nil, err
+	var began int64
+	if c.checker != nil {
+		began = c.checker.now()
+	}
+	v, err := c.read(ctx, key)
+	if err != nil {
+		return v, err
 	}
 	loaded = c.entry(key, v)
-	loaded.checked.Store(began)
-	return v, nil, nil
+	if c.checker != nil {
+		loaded.confirm(began)
+		reads.hold(loaded)
+	}
+	return v, nil
+}
+
+// recall is the cached value of key, if there is one. Without reads it is
+// confirmed first.
+func (c *Cache[V]) recall(ctx context.Context, reads *Reads, key string) (v V, ok bool, err error) {
+	s := c.shard(key)
+	e := s.find(key)
+	if e == nil {
+		return v, false, nil
+	}
+	if reads == nil {
+		asked := c.checker.now()
+		if ok, err = c.checker.current(ctx, []held{e}); !ok || err != nil {
+			return v, false, err
+		}
+		e.confirm(asked)
+	}
+	reads.hold(e)
+	s.hits.Add(1)
+	return e.value, true, nil
 }
 
 func (c *Cache[V]) read(ctx context.Context, key string) (v V, err error) {
@@ -168,7 +206,7 @@ func (c *Cache[V]) Became(tx *Tx, key string, value V) {
 }
 
 func (c *Cache[V]) entry(key string, value V) *entry[V] {
-	return &entry[V]{key: key, value: value, bytes: c.size(value) + int64(len(key)) + entryBytes}
+	return &entry[V]{of: c, key: key, value: value, bytes: c.size(value) + int64(len(key)) + entryBytes}
 }
 
 // Stats returns counters; they are read one after the other.
@@ -206,13 +244,22 @@ type shard[V any] struct {
 }
 
 type entry[V any] struct {
+	of    *Cache[V]
 	key   string
 	value V
 	bytes int64
 	at    int         // index in the ring
 	used  atomic.Bool // since the hand last passed
 
-	checked atomic.Int64 // when the last question was asked that found it true, see Cache.now
+	checked atomic.Int64 // when the last question was asked that found it true, see checker.now
+}
+
+func (e *entry[V]) stamp() (kind int, s Stamp) { return e.of.kind, e.of.stamp(e.value) }
+func (e *entry[V]) drop()                      { e.of.shard(e.key).drop(e) }
+func (e *entry[V]) confirm(at int64)           { e.checked.Store(at) }
+
+func (e *entry[V]) bearable(now int64) bool {
+	return now-e.checked.Load() < int64(e.of.checker.maxStale) && e.of.shard(e.key).has(e)
 }
 
 // A loading stands for the loads of one key that began since its last change.

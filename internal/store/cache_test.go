@@ -47,7 +47,7 @@ func incrementTo(ctx context.Context, db *store.DB, cache *store.Cache[int64], k
 
 func wantCounter(t *testing.T, cache *store.Cache[int64], key string, want int64) {
 	t.Helper()
-	if got, err := cache.Get(t.Context(), key); err != nil || got != want {
+	if got, err := cache.Get(t.Context(), nil, key); err != nil || got != want {
 		t.Errorf("Get(%s) = %d, %v; want %d", key, got, err, want)
 	}
 }
@@ -57,7 +57,7 @@ func TestCache(t *testing.T) {
 		exec(t, db, counters)
 		cache := store.NewCache(db, 1<<20, eightBytes, loadCounter)
 		for range 2 {
-			if _, err := cache.Get(t.Context(), "a"); !errors.Is(err, store.ErrNotFound) {
+			if _, err := cache.Get(t.Context(), nil, "a"); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("a key without a row: %v", err)
 			}
 		}
@@ -145,7 +145,7 @@ func TestCacheRefusesASlowLoad(t *testing.T) {
 	slow.Store(true)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if n, err := cache.Get(t.Context(), "a"); n != 1 || err != nil {
+		if n, err := cache.Get(t.Context(), nil, "a"); n != 1 || err != nil {
 			t.Errorf("the slow load: %d, %v", n, err)
 		}
 	})
@@ -169,7 +169,7 @@ func TestCacheBound(t *testing.T) {
 		for i := range 2000 {
 			hot, cold := fmt.Sprintf("hot %d", i%20), fmt.Sprintf("cold %d", i)
 			for _, key := range []string{hot, cold} {
-				if got, err := cache.Get(t.Context(), key); err != nil || len(got) != 10_000 || got[0] != key[0] {
+				if got, err := cache.Get(t.Context(), nil, key); err != nil || len(got) != 10_000 || got[0] != key[0] {
 					t.Fatalf("Get(%s) = %.3q..., %v", key, got, err)
 				}
 			}
@@ -198,7 +198,7 @@ func TestCacheMakesRoomForWhatIsUsed(t *testing.T) {
 	})
 	get := func(kind string, keys int) {
 		for n := range keys {
-			if _, err := cache.Get(t.Context(), fmt.Sprint(kind, n)); err != nil {
+			if _, err := cache.Get(t.Context(), nil, fmt.Sprint(kind, n)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -296,7 +296,7 @@ func raceCounters(t *testing.T, db *store.DB, limit int64) {
 			for !done.Load() {
 				k := rand.IntN(keys)
 				floor := known[k].Load()
-				n, err := cache.Get(t.Context(), fmt.Sprint(k))
+				n, err := cache.Get(t.Context(), nil, fmt.Sprint(k))
 				if err != nil {
 					t.Error(err)
 				}
@@ -330,7 +330,7 @@ func TestPeekLoadsNothing(t *testing.T) {
 		if _, ok := c.Peek("k"); ok || loads != 0 {
 			t.Errorf("an empty cache gave a value, %d loads", loads)
 		}
-		if _, err := c.Get(t.Context(), "k"); err != nil {
+		if _, err := c.Get(t.Context(), nil, "k"); err != nil {
 			t.Fatal(err)
 		}
 		if v, ok := c.Peek("k"); !ok || v != "v" || loads != 1 {

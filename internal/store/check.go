@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,61 +16,75 @@ type Stamp struct {
 	Rev int64
 }
 
-// StampRow is where a Stamp's columns go.
-func StampRow(s *Stamp) []any { return []any{&s.ID, &s.Rev} }
+const (
+	// maxRound bounds the ids of one query.
+	maxRound = 1024
 
-// InList is the placeholders of a list of n values, ($1, $2, $3).
-func InList(n int) string {
-	var b strings.Builder
-	for i := range n {
-		b.WriteString(", $")
-		b.WriteString(strconv.Itoa(i + 1))
-	}
-	return "(" + strings.TrimPrefix(b.String(), ", ") + ")"
-}
+	// minList is more ids than PostgreSQL supposes in a list that it does not
+	// know. The plan it has made for unknown lists is then never dearer, in its
+	// view, than one made anew for a shorter list, which takes it longer than
+	// the look-ups.
+	minList = 16
+)
 
-// Args are texts as the arguments of a statement.
-func Args(texts []string) []any {
-	args := make([]any, len(texts))
-	for i, text := range texts {
-		args[i] = text
-	}
-	return args
-}
-
-// maxRound bounds the ids of one query.
-const maxRound = 256
-
-// A checker asks the database for the revs of things, in rounds: one query is
-// on its way at a time, and those that come meanwhile wait for the next. So
-// what it answers was read by a query that began after the question, and the
-// more ask the less each costs.
+// A checker asks a shared database for the revs of what caches hold, of all
+// caches at once and in rounds: one query is on its way at a time, and those
+// that come meanwhile wait for the next. So what it answers was read by a query
+// that began after the question, and the more ask the less each costs.
 type checker struct {
-	read func(ids []string) ([]Stamp, error)
-	lost func() context.Context // ends while the database is away, with the error as its cause
+	read     func(query string, lists []any) ([]found, error)
+	lost     func() context.Context // ends while the database is away, with the error as its cause
+	maxStale time.Duration
+	began    time.Time // where now counts from
 
 	mu      sync.Mutex
-	next    *round // gathers ids; nil if nobody waits for one
+	kinds   []string // their queries
+	next    *round   // gathers entries; nil if nobody waits for one
 	running bool
 }
 
-// A round is one query. revs and err are set when done is closed.
-type round struct {
-	ids  map[string]struct{}
-	done chan struct{}
-	revs map[string]int64
-	err  error
+// A held value is an entry of a cache of any type.
+type held interface {
+	stamp() (kind int, s Stamp)
+	// drop removes it from its cache.
+	drop()
+	// confirm takes note that a question asked at that time found it true.
+	confirm(at int64)
+	// bearable says whether it may still be served now without a question.
+	bearable(now int64) bool
 }
 
-// current says whether s is the state of its thing at an instant between the
+// A found stamp is that of a thing of a kind as the database has it.
+type found struct {
+	kind int
+	Stamp
+}
+
+// A round is one question. refuted and err are set when done is closed.
+type round struct {
+	asked   map[held]struct{}
+	done    chan struct{}
+	refuted map[held]struct{} // those of asked that are not true any more
+	err     error
+}
+
+// kind gives a cache the number by which its ids are told from those of others.
+func (c *checker) kind(query string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kinds = append(c.kinds, query)
+	return len(c.kinds) - 1
+}
+
+// current says whether all of some entries were true at an instant between the
 // call and the return. While the database is away nobody joins a round, and
 // nobody waits for one.
-func (c *checker) current(ctx context.Context, s Stamp) (bool, error) {
+func (c *checker) current(ctx context.Context, all []held) (bool, error) {
 	lost := c.lost()
 	if lost.Err() != nil {
 		return false, context.Cause(lost)
 	}
-	r := c.join(s.ID)
+	r := c.join(all)
 	select {
 	case <-r.done:
 	case <-lost.Done():
@@ -79,18 +92,27 @@ func (c *checker) current(ctx context.Context, s Stamp) (bool, error) {
 	case <-ctx.Done():
 		return false, fmt.Errorf("wait for the database: %w", ctx.Err())
 	}
-	rev, there := r.revs[s.ID]
-	return there && rev == s.Rev, r.err
+	if r.err != nil || len(r.refuted) == 0 {
+		return r.err == nil, r.err
+	}
+	for _, h := range all {
+		if _, untrue := r.refuted[h]; untrue {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
-func (c *checker) join(id string) *round {
+func (c *checker) join(all []held) *round {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == nil {
-		c.next = &round{ids: make(map[string]struct{}), done: make(chan struct{})}
+		c.next = &round{asked: make(map[held]struct{}), done: make(chan struct{})}
 	}
 	r := c.next
-	r.ids[id] = struct{}{}
+	for _, h := range all {
+		r.asked[h] = struct{}{}
+	}
 	if !c.running {
 		c.running = true
 		go c.run()
@@ -105,112 +127,80 @@ func (c *checker) run() {
 		r := c.next
 		c.next = nil // from here on the round takes nobody in
 		c.running = r != nil
+		kinds := c.kinds
 		c.mu.Unlock()
 		if r == nil {
 			return
 		}
-		r.err = c.ask(r)
+		r.err = c.ask(r, kinds)
+		for h := range r.refuted {
+			h.drop()
+		}
 		close(r.done)
 	}
 }
 
-func (c *checker) ask(r *round) error {
-	r.revs = make(map[string]int64, len(r.ids))
-	ids := make([]string, 0, min(len(r.ids), maxRound))
-	for id := range r.ids {
-		if ids = append(ids, id); len(ids) == maxRound {
-			if err := c.askSome(r, ids); err != nil {
+func (c *checker) ask(r *round, kinds []string) error {
+	some := make([]held, 0, min(len(r.asked), maxRound))
+	for h := range r.asked {
+		if some = append(some, h); len(some) == maxRound {
+			if err := c.askSome(r, some, kinds); err != nil {
 				return err
 			}
-			ids = ids[:0]
+			some = some[:0]
 		}
 	}
-	if len(ids) == 0 {
+	if len(some) == 0 {
 		return nil
 	}
-	return c.askSome(r, ids)
+	return c.askSome(r, some, kinds)
 }
 
-// askSome repeats the last id up to the next power of four, so that there are
-// few statement texts.
-func (c *checker) askSome(r *round, ids []string) error {
-	size := 1
-	for size < len(ids) {
-		size *= 4
+func (c *checker) askSome(r *round, some []held, kinds []string) error {
+	ids := make([][]string, len(kinds))
+	for _, h := range some {
+		kind, s := h.stamp()
+		ids[kind] = append(ids[kind], s.ID)
 	}
-	for len(ids) < size {
-		ids = append(ids, ids[len(ids)-1])
+	var query strings.Builder
+	var lists []any
+	revs := make([]map[string]int64, len(kinds))
+	for kind, list := range ids {
+		if len(list) == 0 {
+			continue
+		}
+		revs[kind] = make(map[string]int64, len(list))
+		for len(list) < minList {
+			list = append(list, list[0])
+		}
+		if lists = append(lists, list); len(lists) > 1 {
+			query.WriteString(" UNION ALL ")
+		}
+		place := strconv.Itoa(len(lists))
+		query.WriteString("SELECT " + strconv.Itoa(kind) + ", id, rev FROM (" + strings.ReplaceAll(kinds[kind], "$1", "$"+place) + ") AS s" + place + " (id, rev)")
 	}
-	stamps, err := c.read(ids)
-	for _, s := range stamps {
-		r.revs[s.ID] = s.Rev
+	rows, err := c.read(query.String(), lists)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, f := range rows {
+		revs[f.kind][f.ID] = f.Rev
+	}
+	for _, h := range some {
+		kind, s := h.stamp()
+		if rev, there := revs[kind][s.ID]; !there || rev != s.Rev {
+			r.refute(h)
+		}
+	}
+	return nil
 }
 
-// Checked makes the cache of use on a database that other processes change
-// too, where a cache that has no stamps loads each time: a value is served
-// once its stamp was compared with the database's, after Get was called.
-//
-// stamp is that of a value. read makes one statement, with InList, that
-// returns the stamps of those of the ids that exist; ids may repeat. A change
-// of what load reads must change the stamp in the same transaction. Checked
-// must be called before the cache is used; it returns the cache.
-func (c *Cache[V]) Checked(stamp func(V) Stamp, read func(tx *Tx, ids []string) ([]Stamp, error)) *Cache[V] {
-	pg, shared := c.engine().(*pgEngine)
-	if !shared {
-		return c
+func (r *round) refute(h held) {
+	if r.refuted == nil {
+		r.refuted = make(map[held]struct{})
 	}
-	c.stamp, c.maxStale = stamp, pg.maxStale
-	c.checker = &checker{lost: pg.link.lost, read: func(ids []string) (stamps []Stamp, err error) {
-		err = pg.peek(context.Background(), func(tx *Tx) (err error) {
-			stamps, err = read(tx, ids)
-			return err
-		})
-		return stamps, err
-	}}
-	return c
-}
-
-func (c *Cache[V]) engine() engine {
-	if c.db == nil {
-		return nil
-	}
-	return c.db.engine
-}
-
-// checked is the cached value of key if it is still true. old is what there is
-// if that could not be found out.
-func (c *Cache[V]) checked(ctx context.Context, key string) (v V, ok bool, old *entry[V], err error) {
-	s := c.shard(key)
-	e := s.find(key)
-	if e == nil {
-		return v, false, nil, nil
-	}
-	asked := c.now()
-	if ok, err = c.checker.current(ctx, c.stamp(e.value)); err != nil {
-		return v, false, e, err
-	}
-	if !ok {
-		s.drop(e)
-		return v, false, nil, nil
-	}
-	e.checked.Store(asked)
-	s.hits.Add(1)
-	return e.value, true, nil, nil
-}
-
-// GetOrStale is Get, but while the database is away it returns a value that was
-// true at an instant of the last MaxStale of the store's Config, and says that
-// it is stale. A value that this process has tried to change since then, with
-// whatever success, is not returned.
-func (c *Cache[V]) GetOrStale(ctx context.Context, key string) (v V, stale bool, err error) {
-	v, old, err := c.get(ctx, key)
-	if old == nil || !errors.Is(err, ErrUnavailable) || c.now()-old.checked.Load() >= int64(c.maxStale) || !c.shard(key).has(old) {
-		return v, false, err
-	}
-	return old.value, true, nil
+	r.refuted[h] = struct{}{}
 }
 
 // now is a clock that is never set, in nanoseconds.
-func (c *Cache[V]) now() int64 { return int64(time.Since(c.began)) }
+func (c *checker) now() int64 { return int64(time.Since(c.began)) }

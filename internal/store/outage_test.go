@@ -82,6 +82,16 @@ func openStale(t *testing.T, databaseURL string, maxStale time.Duration) *node {
 	return n
 }
 
+// read is what a request would get that reads a thing.
+func (n *node) read(name string) (v thing, stale bool, err error) {
+	reads := n.NewReads()
+	if v, err = n.cache.Get(context.Background(), reads, name); err != nil {
+		return v, false, err
+	}
+	stale, err = reads.Confirm(context.Background())
+	return v, stale, err
+}
+
 // raise is a change of a thing through the node.
 func (n *node) raise(name string) error {
 	return n.Update(context.Background(), func(tx *store.Tx) error {
@@ -107,7 +117,7 @@ func TestOutage(t *testing.T) {
 			hour, short, never := openStale(t, pgproxy.URL(proxy), time.Hour), openStale(t, pgproxy.URL(proxy), time.Nanosecond), openStale(t, pgproxy.URL(proxy), 0)
 			for _, n := range []*node{hour, short, never} {
 				for _, key := range []string{"a", "b"} {
-					if _, stale, err := n.cache.GetOrStale(t.Context(), key); err != nil || stale {
+					if _, stale, err := n.read(key); err != nil || stale {
 						t.Fatalf("with the database there: %v, stale %v", err, stale)
 					}
 				}
@@ -118,11 +128,11 @@ func TestOutage(t *testing.T) {
 			}
 
 			fault.begin(proxy)
-			if v, stale, err := hour.cache.GetOrStale(t.Context(), "a"); err != nil || !stale || v != (thing{"1", 1}) {
+			if v, stale, err := hour.read("a"); err != nil || !stale || v != (thing{"1", 1}) {
 				t.Errorf("got %v, stale %v, %v; want the cached value, stale", v, stale, err)
 			}
 			for name, n := range map[string]*node{"too old": short, "switched off": never} {
-				if _, _, err := n.cache.GetOrStale(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
+				if _, _, err := n.read("a"); !errors.Is(err, store.ErrUnavailable) {
 					t.Errorf("%s: %v, want ErrUnavailable", name, err)
 				}
 			}
@@ -142,10 +152,10 @@ func TestOutage(t *testing.T) {
 			if err := hour.raise("a"); err != nil {
 				t.Errorf("a change after the outage: %v", err)
 			}
-			if v, stale, err := hour.cache.GetOrStale(t.Context(), "a"); err != nil || stale || v != (thing{"1", 2}) {
+			if v, stale, err := hour.read("a"); err != nil || stale || v != (thing{"1", 2}) {
 				t.Errorf("after the outage: %v, stale %v, %v", v, stale, err)
 			}
-			if v, err := hour.cache.Get(t.Context(), "b"); err != nil || v.rev != 2 {
+			if v, err := hour.cache.Get(t.Context(), nil, "b"); err != nil || v.rev != 2 {
 				t.Errorf("what was changed before the outage: %v, %v", v, err)
 			}
 		})
@@ -171,11 +181,11 @@ func crowd(t *testing.T, proxy *pgproxy.Proxy, n *node) {
 	const each = 300
 	for range each {
 		calls.Go(func() { count(n.raise("a")) })
-		calls.Go(func() { _, err := n.cache.Get(context.Background(), "a"); count(err) })
+		calls.Go(func() { _, err := n.cache.Get(context.Background(), nil, "a"); count(err) })
 		// b was changed by this node, c never read.
-		calls.Go(func() { _, _, err := n.cache.GetOrStale(context.Background(), "b"); count(err) })
-		calls.Go(func() { _, _, err := n.cache.GetOrStale(context.Background(), "c"); count(err) })
-		calls.Go(func() { _, _, err := n.cache.GetOrStale(context.Background(), "a"); count(err) })
+		calls.Go(func() { _, _, err := n.read("b"); count(err) })
+		calls.Go(func() { _, _, err := n.read("c"); count(err) })
+		calls.Go(func() { _, _, err := n.read("a"); count(err) })
 	}
 	calls.Wait()
 	if served.Load() != each || refused.Load() != 4*each {
@@ -202,7 +212,7 @@ func TestSlowStatementsAreNoOutage(t *testing.T) {
 	if err := n.raise("a"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a change behind a lock that is held: %v", err)
 	}
-	if v, stale, err := n.cache.GetOrStale(t.Context(), "a"); err != nil || stale || v.rev != 1 {
+	if v, stale, err := n.read("a"); err != nil || stale || v.rev != 1 {
 		t.Errorf("a read meanwhile: %v, stale %v, %v", v, stale, err)
 	}
 	if _, err := holder.Exec(t.Context(), `COMMIT`); err != nil {

@@ -46,7 +46,7 @@ const (
 type pgEngine struct {
 	pool      *pgxpool.Pool
 	link      *link
-	maxStale  time.Duration
+	checker   *checker
 	log       *slog.Logger
 	committed func(Commit)
 	closed    atomic.Bool
@@ -75,8 +75,9 @@ func openPostgres(ctx context.Context, cfg Config) (_ *DB, err error) {
 	if err := migratePostgres(ctx, settings.ConnConfig, cfg.Log); err != nil {
 		return nil, err
 	}
-	p := &pgEngine{pool: pool, maxStale: cfg.MaxStale, log: cfg.Log, committed: cfg.Committed}
+	p := &pgEngine{pool: pool, log: cfg.Log, committed: cfg.Committed}
 	p.link = newLink(cfg, settings.ConnConfig, pool.Reset)
+	p.checker = &checker{read: p.stamps, lost: p.link.lost, maxStale: cfg.MaxStale, began: time.Now()}
 	return &DB{engine: p, holder: thisProcess()}, nil
 }
 
@@ -271,6 +272,15 @@ func (p *pgEngine) peek(ctx context.Context, fn func(*Tx) error) error {
 		}
 		return attempt{}
 	})
+}
+
+// stamps makes a checker's query.
+func (p *pgEngine) stamps(query string, lists []any) (all []found, err error) {
+	err = p.peek(context.Background(), func(tx *Tx) (err error) {
+		all, err = Collect(tx, func(f *found) []any { return []any{&f.kind, &f.ID, &f.Rev} }, query, lists...)
+		return err
+	})
+	return all, err
 }
 
 // begin takes a connection and starts a transaction on it; the session is nil

@@ -24,9 +24,7 @@ func things(db *store.DB) *store.Cache[thing] {
 	}
 	return store.NewCache(db, 1<<20, func(thing) int64 { return 32 }, load).Checked(
 		func(v thing) store.Stamp { return store.Stamp{ID: v.id, Rev: v.rev} },
-		func(tx *store.Tx, ids []string) ([]store.Stamp, error) {
-			return store.Collect(tx, store.StampRow, `SELECT id, rev FROM things WHERE id IN `+store.InList(len(ids)), store.Args(ids)...)
-		})
+		`SELECT id, rev FROM things WHERE id = ANY($1)`)
 }
 
 const makeThings = `CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, rev BIGINT NOT NULL)`
@@ -41,7 +39,7 @@ func TestCheckedCache(t *testing.T) {
 	want := func(id string, rev int64) {
 		t.Helper()
 		for range 3 {
-			if v, err := cache.Get(t.Context(), "a"); err != nil || v != (thing{id, rev}) {
+			if v, err := cache.Get(t.Context(), nil, "a"); err != nil || v != (thing{id, rev}) {
 				t.Errorf("got %v, %v; want %s with rev %d", v, err, id, rev)
 			}
 		}
@@ -50,7 +48,7 @@ func TestCheckedCache(t *testing.T) {
 	exec(t, other, `UPDATE things SET rev = rev + 1`)
 	want("1", 2)
 	exec(t, other, `DELETE FROM things`)
-	if _, err := cache.Get(t.Context(), "a"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := cache.Get(t.Context(), nil, "a"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("deleted: %v", err)
 	}
 	exec(t, other, `INSERT INTO things VALUES ('2', 'a', 2)`)
@@ -92,7 +90,7 @@ func TestNodesAreLinearizable(t *testing.T) {
 			reading.Go(func() {
 				for {
 					before := seen.Load()
-					v, err := caches[i].Get(t.Context(), "a")
+					v, err := caches[i].Get(t.Context(), nil, "a")
 					if err != nil || v.rev < before {
 						t.Errorf("read %d, %v after %d was acknowledged or read", v.rev, err, before)
 						return

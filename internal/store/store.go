@@ -33,8 +33,8 @@ type Config struct {
 	// word is worth nothing. The user needs the role pg_monitor for that.
 	NeedStandby bool
 
-	// MaxStale is how long after its last check a cached value may be returned
-	// by Cache.GetOrStale while a PostgreSQL server is away; 0 is never.
+	// MaxStale is how long after its last check a cached value may be served
+	// while a PostgreSQL server is away, see Reads.Confirm; 0 is never.
 	MaxStale time.Duration
 
 	// Log receives what an operator should know; nil discards it.

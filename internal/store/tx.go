@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
 )
 
 // A Tx is a transaction. It is good only inside the function it was given to,
@@ -106,6 +108,25 @@ func Collect[T any](tx *Tx, dest func(*T) []any, query string, args ...any) ([]T
 		return nil, err
 	}
 	return all, nil
+}
+
+// InList is the placeholders of a list of n values, ($1, $2, $3).
+func InList(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(", $")
+		b.WriteString(strconv.Itoa(i + 1))
+	}
+	return "(" + strings.TrimPrefix(b.String(), ", ") + ")"
+}
+
+// Args are texts as the arguments of a statement.
+func Args(texts []string) []any {
+	args := make([]any, len(texts))
+	for i, text := range texts {
+		args[i] = text
+	}
+	return args
 }
 
 // query calls each for the rows of the result until it returns false.

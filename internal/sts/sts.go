@@ -34,13 +34,16 @@ func New(cfg Config) *Service { return &Service{iam: cfg.IAM, regions: cfg.Regio
 // Authenticate finds out who made a request for a service, in two stages. What
 // can be refused without the body is refused at once, so that strangers cannot
 // make the server read one. The function it returns takes the body's hash,
-// checks the signature, and makes the call, with Region, Principal, Policies,
-// AccessKeyID and Stale. It may be called once, while r is still as it was received.
+// checks the signature, and makes the call, with Region, Principal, Policies and
+// AccessKeyID. It may be called once, while r is still as it was received.
+//
+// What the call, or a refusal, goes by is to be confirmed by reads, unless they
+// are nil.
 //
 // Refusals are of type *sigv4.Error; any other error is the server's own. An
 // unknown access key and a wrong signature are told apart, as AWS does: access
 // key ids are no secret, so neither is hidden by taking the same time.
-func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (func(bodySHA256 [sha256.Size]byte) (*call.Call, error), error) {
+func (s *Service) Authenticate(r *http.Request, service string, now time.Time, reads *store.Reads) (func(bodySHA256 [sha256.Size]byte) (*call.Call, error), error) {
 	claim, err := sigv4.Parse(r)
 	if err != nil {
 		return nil, err
@@ -51,7 +54,7 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 	if err := claim.CheckTime(now); err != nil {
 		return nil, err
 	}
-	credential, user, stale, err := s.credential(r.Context(), claim)
+	credential, user, err := s.credential(r.Context(), reads, claim)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +69,6 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time) (
 			Principal:   user.Principal(),
 			Policies:    user.Policies,
 			AccessKeyID: credential.AccessKeyID,
-			Stale:       stale,
 		}, nil
 	}, nil
 }
@@ -77,20 +79,20 @@ const temporaryPrefix = "ASIA"
 // credential finds the long-term access key that a claim names, and whose it
 // is. A token, or the id of a session's access key, belongs to a session, and
 // none are issued: the token is not let pass unread.
-func (s *Service) credential(ctx context.Context, claim *sigv4.Claim) (c *iam.Credential, user *iam.Identity, stale bool, err error) {
+func (s *Service) credential(ctx context.Context, reads *store.Reads, claim *sigv4.Claim) (c *iam.Credential, user *iam.Identity, err error) {
 	if claim.Token != "" || strings.HasPrefix(claim.AccessKeyID, temporaryPrefix) {
-		return nil, nil, false, sigv4.Refuse(sigv4.UnknownKey)
+		return nil, nil, sigv4.Refuse(sigv4.UnknownKey)
 	}
-	c, oldKey, err := s.iam.CredentialOrStale(ctx, claim.AccessKeyID)
+	c, err = s.iam.Credential(ctx, reads, claim.AccessKeyID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !c.Active {
-		return nil, nil, false, sigv4.Refuse(sigv4.UnknownKey)
+		return nil, nil, sigv4.Refuse(sigv4.UnknownKey)
 	}
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, err
 	}
-	user, oldUser, err := s.iam.IdentityOrStale(ctx, c.UserID)
+	user, err = s.iam.Identity(ctx, reads, c.UserID)
 	if errors.Is(err, store.ErrNotFound) { // deleted since, with its keys
 		err = sigv4.Refuse(sigv4.UnknownKey)
 	}
-	return c, user, oldKey || oldUser, err
+	return c, user, err
 }

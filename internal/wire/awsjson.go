@@ -30,7 +30,7 @@ func (h *Handler) handleJSON(s call.Service) {
 // receive authenticates the caller and reads the input. Whoever has not shown
 // a key that we know, and in time, cannot make us read a body; whoever has not
 // signed the body cannot make us parse it.
-func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call) (*target, any, error) {
+func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message) (*target, any, error) {
 	t, err := h.route(r, c)
 	if err != nil {
 		return nil, nil, err
@@ -38,25 +38,23 @@ func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call) (
 	if r.ContentLength > h.limit() {
 		return nil, nil, tooLarge()
 	}
-	verify, err := h.Authenticate(r, t.service, c.Time)
+	verify, err := h.Authenticate(r, t.service, c.Time, c.Reads)
 	if err != nil {
 		return nil, nil, err
 	}
-	body := newBuffer()
-	defer body.release()
-	if err := read(w, r, body, h.limit()); err != nil {
+	if err := sent.receive(w, r, h.limit()); err != nil {
 		return nil, nil, err
 	}
-	caller, err := verify(sha256.Sum256(body.bytes))
+	caller, err := verify(sha256.Sum256(sent.bytes))
 	if err != nil {
 		return nil, nil, err
 	}
 	identify(c, caller)
-	if err := h.admit(c); err != nil {
+	if err := h.admit(c, sent); err != nil {
 		return nil, nil, err
 	}
 	in := t.op.New()
-	if err := decode(body.bytes, in, t.in); err != nil {
+	if err := decode(sent.bytes, in, t.in); err != nil {
 		return nil, nil, err
 	}
 	c.Input = in

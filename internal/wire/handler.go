@@ -21,6 +21,7 @@ import (
 	"azekura/internal/api"
 	"azekura/internal/call"
 	"azekura/internal/sigv4"
+	"azekura/internal/store"
 )
 
 // defaultMaxBody, in bytes, holds the largest secret in its most wasteful
@@ -33,8 +34,13 @@ const defaultMaxBody = 1 << 20
 type Handler struct {
 	// Authenticate says who is calling, in two stages: the first sees the
 	// request before its body is read, the second has the body's hash and
-	// checks the signature. Required.
-	Authenticate func(r *http.Request, service string, now time.Time) (verify func(bodySHA256 [32]byte) (*call.Call, error), err error)
+	// checks the signature. What it says is confirmed by reads, unless they are
+	// nil. It may be called again for the same request. Required.
+	Authenticate func(r *http.Request, service string, now time.Time, reads *store.Reads) (verify func(bodySHA256 [32]byte) (*call.Call, error), err error)
+
+	// NewReads begins what a request reads; nil, or a nil result, if that needs
+	// no confirmation.
+	NewReads func() *store.Reads
 
 	// Admit, if set, says how long an authenticated call has to wait because its
 	// caller's quota is used up; 0 lets it pass. It is asked before the input is
@@ -177,8 +183,8 @@ func (h *Handler) arrived(r *http.Request, now time.Time) *call.Call {
 // A dialect is one of AWS's protocols, in the mouth of one request.
 type dialect interface {
 	// receive finds out what is called and by whom, and reads the input. It
-	// fills c on the way.
-	receive(w http.ResponseWriter, r *http.Request, c *call.Call) (t *target, in any, err error)
+	// fills c on the way. It may be called again for the same request.
+	receive(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message) (t *target, in any, err error)
 	// encode appends the answer: out, which p plans, or nothing if out is nil.
 	encode(b *buffer, c *call.Call, out any, p *plan)
 	// answerTo is the error that the caller is told of.
@@ -201,11 +207,7 @@ func (h *Handler) dialect(r *http.Request) dialect {
 // answer in body.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, body *buffer, speak dialect) (err error) {
 	defer h.contain(c, &err)
-	t, in, err := speak.receive(w, r, c)
-	if err != nil {
-		return abandoned(r.Context(), err)
-	}
-	out, err := t.op.Run(r.Context(), c, in)
+	t, out, err := h.run(w, r, c, speak)
 	if err != nil {
 		return abandoned(r.Context(), err)
 	}
@@ -224,15 +226,72 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, bo
 // limit is the largest body that is read of a caller with a key, in bytes.
 func (h *Handler) limit() int64 { return cmp.Or(h.MaxBody, defaultMaxBody) }
 
-// read appends the request's body, of at most limit bytes.
-func read(w http.ResponseWriter, r *http.Request, body *buffer, limit int64) error {
+// maxTries bounds how often a request is served because what it went by was out
+// of date. The last time it makes sure of each thing before it goes on.
+const maxTries = 4
+
+// run serves a request, from the signature on, until all that the answer goes
+// by was true at one instant. A refusal goes by what was read, too. A change is
+// made only once all that the caller was recognized and allowed by is confirmed.
+func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, speak dialect) (*target, any, error) {
+	sent := message{buffer: newBuffer()}
+	defer sent.release()
+	arrived := *c
+	for try := 1; ; try++ {
+		*c = arrived
+		if h.NewReads != nil && try < maxTries {
+			c.Reads = h.NewReads()
+		}
+		var out any
+		t, in, err := speak.receive(w, r, c, &sent)
+		if err == nil && t.op.Reads {
+			out, err = t.op.Run(r.Context(), c, in)
+		}
+		doubt := c.Confirm(r.Context())
+		switch {
+		case errors.Is(doubt, store.ErrOutdated):
+			continue
+		case doubt != nil:
+			return nil, nil, doubt
+		case err != nil || t.op.Reads:
+			return t, out, err
+		}
+		c.Reads = nil
+		sent.release()
+		out, err = t.op.Run(r.Context(), c, in)
+		return t, out, err
+	}
+}
+
+// A message is what a request brings, through all tries to serve it: its body is
+// read once, and it counts once.
+type message struct {
+	*buffer
+	read     bool
+	err      error // why not to the end
+	admitted bool
+}
+
+// receive reads the body, of at most limit bytes.
+func (m *message) receive(w http.ResponseWriter, r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return tooLarge()
 	}
-	if err := body.readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength); err != nil {
-		return unread(err)
+	if !m.read {
+		m.read = true
+		m.err = m.readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	}
+	if m.err != nil {
+		return unread(m.err)
 	}
 	return nil
+}
+
+func (m *message) release() {
+	if m.buffer != nil {
+		m.buffer.release()
+		m.buffer = nil
+	}
 }
 
 // identify makes c the authenticated call, and keeps what is known of the
@@ -241,19 +300,20 @@ func identify(c, caller *call.Call) {
 	known := *c
 	*c = *caller
 	c.ID, c.Time = known.ID, known.Time
-	c.Service, c.Op = known.Service, known.Op
+	c.Service, c.Op, c.Reads = known.Service, known.Op, known.Reads
 	c.SourceIP, c.UserAgent, c.Referer = known.SourceIP, known.UserAgent, known.Referer
 	c.TLS, c.Secure = known.TLS, known.Secure
 }
 
 // admit refuses a call whose caller's quota is used up.
-func (h *Handler) admit(c *call.Call) error {
-	if h.Admit == nil {
+func (h *Handler) admit(c *call.Call, sent *message) error {
+	if h.Admit == nil || sent.admitted {
 		return nil
 	}
 	if wait := h.Admit(c); wait > 0 {
 		return api.Throttled(wait)
 	}
+	sent.admitted = true
 	return nil
 }
 

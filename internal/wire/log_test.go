@@ -17,6 +17,7 @@ import (
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
 	"azekura/internal/sigv4"
+	"azekura/internal/store"
 )
 
 // line is the one line that was logged.
@@ -94,7 +95,7 @@ func TestLogLineOfStrangers(t *testing.T) {
 
 func TestLogLineUnauthenticated(t *testing.T) {
 	b := newBench(getSecretValue(nil, nil))
-	b.Authenticate = func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
+	b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 		return nil, &sigv4.Error{Kind: sigv4.UnknownKey, Message: "planted"}
 	}
 	b.call("GetSecretValue", "{}")

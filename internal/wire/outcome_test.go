@@ -13,6 +13,7 @@ import (
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
 	"azekura/internal/sigv4"
+	"azekura/internal/store"
 	"azekura/internal/wire"
 )
 
@@ -36,7 +37,7 @@ func TestFinishIsToldOfEachRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(getSecretValue(&model.GetSecretValueOutput{SecretString: new(api.Sensitive("b"))}, test.err))
 			if test.deny != nil {
-				b.Authenticate = func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
+				b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 					return nil, test.deny
 				}
 			}

@@ -94,10 +94,10 @@ func wantsJSON(r *http.Request) bool {
 // in the body, so that the signature has to say at first for which service it
 // is. As in JSON, nothing is read of those without a key, nor parsed of those
 // who have not signed it; except that there are operations for strangers.
-func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call) (*target, any, error) {
+func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message) (*target, any, error) {
 	claim, err := sigv4.Parse(r)
 	if e, ok := errors.AsType[*sigv4.Error](err); ok && e.Kind == sigv4.Missing && q.unsigned {
-		return q.receiveUnsigned(w, r, c)
+		return q.receiveUnsigned(w, r, c, sent)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -109,21 +109,19 @@ func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call)
 	if r.ContentLength > q.limit() {
 		return nil, nil, tooLarge()
 	}
-	verify, err := q.Authenticate(r, q.api.name, c.Time)
+	verify, err := q.Authenticate(r, q.api.name, c.Time, c.Reads)
 	if err != nil {
 		return nil, nil, err
 	}
-	body := newBuffer()
-	defer body.release()
-	if err := read(w, r, body, q.limit()); err != nil {
+	if err := sent.receive(w, r, q.limit()); err != nil {
 		return nil, nil, err
 	}
-	caller, err := verify(sha256.Sum256(body.bytes))
+	caller, err := verify(sha256.Sum256(sent.bytes))
 	if err != nil {
 		return nil, nil, err
 	}
 	identify(c, caller)
-	params, err := parametersOf(r, body)
+	params, err := parametersOf(r, sent.bytes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,16 +135,14 @@ func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call)
 	if t.op.Unsigned {
 		identify(c, &call.Call{Region: c.Region})
 	}
-	return q.input(c, t, params)
+	return q.input(c, t, params, sent)
 }
 
-func (q *awsQuery) receiveUnsigned(w http.ResponseWriter, r *http.Request, c *call.Call) (*target, any, error) {
-	body := newBuffer()
-	defer body.release()
-	if err := read(w, r, body, min(maxUnsigned, q.limit())); err != nil {
+func (q *awsQuery) receiveUnsigned(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message) (*target, any, error) {
+	if err := sent.receive(w, r, min(maxUnsigned, q.limit())); err != nil {
 		return nil, nil, err
 	}
-	params, err := parametersOf(r, body)
+	params, err := parametersOf(r, sent.bytes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,12 +154,12 @@ func (q *awsQuery) receiveUnsigned(w http.ResponseWriter, r *http.Request, c *ca
 		return nil, nil, sigv4.Refuse(sigv4.Missing)
 	}
 	identify(c, &call.Call{Region: q.Region})
-	return q.input(c, t, params)
+	return q.input(c, t, params, sent)
 }
 
 // input reads the operation's input and holds it against the model.
-func (q *awsQuery) input(c *call.Call, t *target, params []parameter) (*target, any, error) {
-	if err := q.admit(c); err != nil {
+func (q *awsQuery) input(c *call.Call, t *target, params []parameter, sent *message) (*target, any, error) {
+	if err := q.admit(c, sent); err != nil {
 		return nil, nil, err
 	}
 	in := t.op.New()
@@ -175,10 +171,10 @@ func (q *awsQuery) input(c *call.Call, t *target, params []parameter) (*target, 
 }
 
 // parametersOf are those of the URL and those of the form.
-func parametersOf(r *http.Request, body *buffer) ([]parameter, error) {
+func parametersOf(r *http.Request, body []byte) ([]parameter, error) {
 	params, err := parseForm(nil, r.URL.RawQuery)
 	if err == nil && isForm(r) {
-		params, err = parseForm(params, string(body.bytes))
+		params, err = parseForm(params, string(body))
 	}
 	if err != nil {
 		return nil, err

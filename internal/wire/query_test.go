@@ -23,6 +23,7 @@ import (
 	sts "azekura/internal/api/sts"
 	"azekura/internal/call"
 	"azekura/internal/policy"
+	"azekura/internal/store"
 )
 
 var update = flag.Bool("update", false, "write what was got into testdata/query")
@@ -41,7 +42,7 @@ type queryBench struct {
 func newQueryBench(t testing.TB) *queryBench {
 	b := &queryBench{t: t}
 	b.Handler = &Handler{
-		Authenticate: func(_ *http.Request, service string, _ time.Time) (func([32]byte) (*call.Call, error), error) {
+		Authenticate: func(_ *http.Request, service string, _ time.Time, _ *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			return func([32]byte) (*call.Call, error) {
 				return &call.Call{Region: "us-west-2", Principal: call.Principal{Principal: policy.Principal{ARN: "ann"}}, AccessKeyID: "AKIDANN"}, nil
 			}, nil
