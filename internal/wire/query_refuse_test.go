@@ -22,6 +22,7 @@ import (
 	"azekura/internal/call"
 	"azekura/internal/policy"
 	"azekura/internal/sigv4"
+	"azekura/internal/store"
 )
 
 // form is a request of a form, signed for a service unless that is "".
@@ -129,11 +130,11 @@ func TestRefusalsOfQueries(t *testing.T) {
 		sigv4.ExpiredToken: "ExpiredToken", sigv4.Mismatch: "SignatureDoesNotMatch",
 	} {
 		refusal := sigv4.Refuse(kind)
-		for stage, authenticate := range map[string]func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error){
-			"first": func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
+		for stage, authenticate := range map[string]func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error){
+			"first": func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 				return nil, refusal
 			},
-			"second": func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
+			"second": func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 				return func([32]byte) (*call.Call, error) { return nil, refusal }, nil
 			},
 		} {
@@ -163,7 +164,7 @@ func TestUnknownKeyText(t *testing.T) {
 		"sts": "The security token included in the request is invalid</Message>",
 	} {
 		b := newQueryBench(t)
-		b.Authenticate = func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
+		b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			return nil, sigv4.Refuse(sigv4.UnknownKey)
 		}
 		wantError(t, b.do(form(service, whoAmI)), 403, "InvalidClientTokenId", text)
@@ -213,7 +214,7 @@ func TestUnsignedIsNobody(t *testing.T) {
 		}
 	}
 	b := newQueryBench(t)
-	b.Authenticate = func(*http.Request, string, time.Time) (func([32]byte) (*call.Call, error), error) {
+	b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 		return nil, sigv4.Refuse(sigv4.UnknownKey)
 	}
 	wantError(t, b.do(form("sts", webAssume)), 403, "InvalidClientTokenId", "")
