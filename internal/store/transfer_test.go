@@ -145,7 +145,7 @@ func TestTransferOfAChangedSource(t *testing.T) {
 			"added":   `INSERT INTO keyring SELECT min(number) - 1, 'new', x'00', 'x', 0 FROM keyring`,
 		} {
 			source := filled(t, 100)
-			broken(t, source, to, 14)
+			broken(t, source, to, 22)
 			change(t, source, func(db *store.DB) { exec(t, db, statement) })
 			if _, err := (store.Transfer{From: source, To: to}).Run(t.Context()); !errors.Is(err, store.ErrChanged) {
 				t.Errorf("%s: %v", name, err)
