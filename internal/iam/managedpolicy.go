@@ -28,7 +28,7 @@ func (s *Service) lookPolicy(ctx context.Context, c *call.Call, policyARN string
 		return err
 	}
 	return s.db.View(ctx, func(tx *store.Tx) error {
-		p, err := permittedPolicy(tx, c, policyARN, "", c.Principal.Account)
+		p, err := permittedPolicy(tx, c, policyTarget(policyARN), "")
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,9 @@ func (s *Service) changePolicy(ctx context.Context, c *call.Call, policyARN stri
 		return err
 	}
 	return s.db.Update(ctx, func(tx *store.Tx) error {
-		p, err := permittedPolicy(tx, c, policyARN, tx.ForUpdate(), awsAccount)
+		target := policyTarget(policyARN)
+		target.MustAllow = awsManaged(policyARN) != nil // AWS lets nobody change its own
+		p, err := permittedPolicy(tx, c, target, tx.ForUpdate())
 		if err != nil {
 			return err
 		}
@@ -56,15 +58,16 @@ func (s *Service) changePolicy(ctx context.Context, c *call.Call, policyARN stri
 	})
 }
 
-// permittedPolicy decides whether the call may have the managed policy that an
-// ARN means, and returns it. AWS's own count as the owner's: who reads one
-// needs nobody's consent but its own account's, who would change one that of
-// AWS, which gives none.
-func permittedPolicy(tx *store.Tx, c *call.Call, policyARN, lock, owner string) (*managed, error) {
-	target := call.Target{ARN: policyARN, Named: "policy " + policyARN}
-	p, err := findPolicy(tx, policyARN, lock)
-	if own := awsManaged(policyARN); own != nil {
-		p, err, target.Account = own, nil, owner
+func policyTarget(policyARN string) call.Target {
+	return call.Target{ARN: policyARN, Named: "policy " + policyARN}
+}
+
+// permittedPolicy decides whether the call may have the managed policy that is
+// the target, and returns it. Whoever may not is not told whether it exists.
+func permittedPolicy(tx *store.Tx, c *call.Call, target call.Target, lock string) (*managed, error) {
+	p, err := findPolicy(tx, target.ARN, lock)
+	if own := awsManaged(target.ARN); own != nil {
+		p, err = own, nil
 	}
 	missing := errors.Is(err, store.ErrNotFound)
 	if err != nil && !missing {
@@ -75,7 +78,7 @@ func permittedPolicy(tx *store.Tx, c *call.Call, policyARN, lock, owner string) 
 		return nil, err
 	}
 	if missing {
-		return nil, noPolicy(policyARN)
+		return nil, noPolicy(target.ARN)
 	}
 	return p, nil
 }

@@ -27,7 +27,7 @@ func AWSPrincipals(document string) []string {
 // none comes back as it is, or changed in part.
 func MapAWSPrincipals(document string, replace func(named string) string) string {
 	r := &rewriter{d: json.NewDecoder(strings.NewReader(document)), text: document, replace: replace}
-	r.value("")
+	r.value(whole)
 	r.out.WriteString(document[r.copied:])
 	return r.out.String()
 }
@@ -40,9 +40,33 @@ type rewriter struct {
 	copied  int // how much of the text is in out
 }
 
-// value reads one value, which stands at a path of member names; arrays add
-// nothing to it. It returns false at the end, or where the text is no JSON.
-func (r *rewriter) value(path string) bool {
+// A site is where in a document a value stands; arrays make none.
+type site int
+
+const (
+	elsewhere site = iota
+	whole
+	inStatement
+	inPrincipal
+	inAWS
+)
+
+// within is the site of a member of what stands at p.
+func (p site) within(member string) site {
+	switch {
+	case p == whole && member == "Statement":
+		return inStatement
+	case p == inStatement && (member == "Principal" || member == "NotPrincipal"):
+		return inPrincipal
+	case p == inPrincipal && member == "AWS":
+		return inAWS
+	}
+	return elsewhere
+}
+
+// value reads one value. It returns false at the end, or where the text is no
+// JSON.
+func (r *rewriter) value(at site) bool {
 	before := int(r.d.InputOffset())
 	token, err := r.d.Token()
 	if err != nil {
@@ -50,24 +74,24 @@ func (r *rewriter) value(path string) bool {
 	}
 	switch token := token.(type) {
 	case json.Delim:
-		return r.children(path, token)
+		return r.children(at, token)
 	case string:
-		if path == "/Statement/Principal/AWS" || path == "/Statement/NotPrincipal/AWS" {
+		if at == inAWS {
 			r.replaceAt(before, token)
 		}
 	}
 	return true
 }
 
-func (r *rewriter) children(path string, opened json.Delim) bool {
+func (r *rewriter) children(at site, opened json.Delim) bool {
 	for r.d.More() {
-		child := path
+		child := at
 		if opened == '{' {
 			name, err := r.d.Token()
 			if err != nil {
 				return false
 			}
-			child += "/" + strings.ReplaceAll(name.(string), "/", "//")
+			child = at.within(name.(string))
 		}
 		if !r.value(child) {
 			return false
