@@ -2,78 +2,13 @@ package iam
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
-	"weak"
 
 	model "azekura/internal/api/iam"
 	"azekura/internal/policy"
 	"azekura/internal/store"
 )
-
-// documents are the compiled policies in use. Identities with the same policy
-// share it: a thousand roles that have five policies take five, not five
-// thousand. Nothing is held here that no identity holds. The zero documents
-// may be used, concurrently.
-type documents struct {
-	mu   sync.Mutex
-	held map[documentKey]weak.Pointer[policy.Document]
-}
-
-type documentKey struct {
-	kind policy.Kind
-	sum  [sha256.Size]byte
-}
-
-// compile is the document of a text, nil if it cannot be read. spent is a sum
-// of bytes to which it adds what the document takes, if nobody had it before:
-// who comes later shares it.
-func (d *documents) compile(text string, kind policy.Kind, spent int64) (*policy.Document, int64) {
-	key := documentKey{kind, sha256.Sum256([]byte(text))}
-	if held := d.find(key); held != nil {
-		return held, spent + 64
-	}
-	document, err := policy.Parse(text, kind)
-	if err != nil {
-		return nil, spent
-	}
-	return d.keep(key, document), spent + int64(1024+4*len(text))
-}
-
-func (d *documents) find(key documentKey) *policy.Document {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.held[key].Value()
-}
-
-// keep notes a document, and returns it, or the one that another was quicker
-// to make.
-func (d *documents) keep(key documentKey, document *policy.Document) *policy.Document {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if held := d.held[key].Value(); held != nil {
-		return held
-	}
-	if d.held == nil {
-		d.held = make(map[documentKey]weak.Pointer[policy.Document])
-	}
-	d.held[key] = weak.Make(document)
-	runtime.AddCleanup(document, d.forget, key)
-	return document
-}
-
-// forget removes a document that nobody holds any more, unless it has been
-// made again.
-func (d *documents) forget(key documentKey) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.held[key].Value() == nil {
-		delete(d.held, key)
-	}
-}
 
 // parse checks a document that is to be stored, in the words of IAM.
 func parse(text string, kind policy.Kind) (*policy.Document, error) {
@@ -137,6 +72,6 @@ func (s *Service) loadManaged(tx *store.Tx, policyARN string) (*ManagedPolicy, e
 		return nil, err
 	}
 	m := &ManagedPolicy{ARN: policyARN, ID: p.id, Text: v.document, rev: p.rev, bytes: int64(256 + len(policyARN) + len(v.document))}
-	m.Document, m.bytes = s.documents.compile(v.document, policy.Identity, m.bytes)
+	m.Document, m.bytes = s.documents.Compile(v.document, policy.Identity, m.bytes)
 	return m, nil
 }

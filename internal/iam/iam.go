@@ -8,6 +8,7 @@
 package iam
 
 import (
+	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/store"
 )
@@ -30,7 +31,7 @@ type Service struct {
 	credentials *store.Cache[*Credential]    // by access key id
 	identities  *store.Cache[*Identity]      // by unique id
 	policies    *store.Cache[*ManagedPolicy] // by ARN, of accounts
-	documents   *documents
+	documents   *policy.Pool
 	uses        *uses
 }
 
@@ -39,7 +40,7 @@ func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 8 << 20
 	}
-	s := &Service{db: cfg.DB, keyring: cfg.Keyring, documents: new(documents), uses: newUses()}
+	s := &Service{db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses()}
 	part := cfg.CacheBytes / 8
 	s.credentials = store.NewCache(cfg.DB, 3*part, (*Credential).size, s.loadCredential).Checked((*Credential).stamp, selectKeyStamps)
 	s.identities = store.NewCache(cfg.DB, 4*part, (*Identity).size, s.loadIdentity).Checked((*Identity).stamp, selectStamps)

@@ -124,7 +124,7 @@ func (s *Service) loadIdentity(tx *store.Tx, id string) (*Identity, error) {
 	}
 	if k == roleKind {
 		i.noted.Store(int64(e.used))
-		i.Trust, i.bytes = s.documents.compile(e.trust, policy.Trust, i.bytes)
+		i.Trust, i.bytes = s.documents.Compile(e.trust, policy.Trust, i.bytes)
 	}
 	s.assemble(i, attached, inlines, texts)
 	return i, nil
@@ -146,7 +146,7 @@ func (s *Service) assemble(i *Identity, attached []attachment, inlines []inline,
 	}
 	for _, p := range inlines {
 		var document *policy.Document
-		document, i.bytes = s.documents.compile(p.document, policy.Identity, i.bytes)
+		document, i.bytes = s.documents.Compile(p.document, policy.Identity, i.bytes)
 		own = append(own, policy.Policy{Name: p.name, Document: document})
 	}
 	i.Policies = policy.NewSet(own...)
@@ -161,7 +161,7 @@ func (s *Service) managedDocument(i *Identity, policyARN string, texts map[strin
 	if p := awsManaged(policyARN); p != nil {
 		return p.compiled()
 	}
-	document, i.bytes = s.documents.compile(texts[policyARN], policy.Identity, i.bytes)
+	document, i.bytes = s.documents.Compile(texts[policyARN], policy.Identity, i.bytes)
 	return document
 }
 

@@ -261,7 +261,7 @@ func TestPoliciesAreShared(t *testing.T) {
 	if sizes[1] != sizes[2] || sizes[0] < sizes[1]+1024 {
 		t.Errorf("they count as %v bytes: want the first to pay for the policies", sizes)
 	}
-	if n := len(w.documents.held); n != 2 {
+	if n := w.documents.Len(); n != 2 {
 		t.Errorf("%d documents are held, want a policy and a trust policy", n)
 	}
 }
