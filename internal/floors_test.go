@@ -18,7 +18,7 @@ var floors = []string{
 	"api arn store envelope sigv4 totp oidc throttle",
 	"api/shape policy seal api/secretsmanager api/iam api/sts api/organizations backup store/storetest/postgres oidc/oidctest",
 	"api/gen api/apitest call store/storetest",
-	"wire kms iam",
+	"wire kms iam organizations",
 	"secretsmanager sts metrics",
 	"",
 	"server",

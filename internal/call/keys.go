@@ -40,8 +40,11 @@ func (c *Call) key(t *Target, key string) ([]string, bool) {
 		}
 		return t.Keys(key)
 	}
-	if own == "resourceaccount" {
+	switch own {
+	case "resourceaccount":
 		return c.optional(key, t.owner(c))
+	case "resourceorgid":
+		return c.optional(key, t.organization(c))
 	}
 	for i := range c.keys.used {
 		if c.keys.names[i] == key {
@@ -88,6 +91,17 @@ func (t *Target) owner(c *Call) string {
 		}
 	}
 	return ""
+}
+
+// organization is the id of the organization that the target's account belongs
+// to, "" if it has none. All accounts of a deployment belong to one, so it is
+// the caller's; but not that of what AWS itself owns.
+func (t *Target) organization(c *Call) string {
+	switch t.owner(c) {
+	case "", "aws":
+		return ""
+	}
+	return c.Principal.Organization
 }
 
 // principalKey is the part of a condition key about the caller, without aws:.

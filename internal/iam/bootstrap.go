@@ -96,12 +96,7 @@ func (s *Service) insertAdministrator(tx *store.Tx, account string, key AccessKe
 	return s.insertKey(tx, admin, key, now)
 }
 
-// AddAccount makes an account, in the transaction of whoever keeps accounts;
-// store.ErrConflict if there is one of that id.
-func AddAccount(tx *store.Tx, account string, now api.Timestamp) error {
-	return addAccount(tx, account, false, now)
-}
-
+// addAccount makes an account; store.ErrConflict if there is one of that id.
 func addAccount(tx *store.Tx, account string, first bool, now api.Timestamp) error {
 	added, err := insertAccount(tx, account, first, now)
 	if err == nil && !added {

@@ -6,7 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"azekura/internal/policy"
 	"azekura/internal/store"
 	"azekura/internal/store/storetest"
 )
@@ -83,15 +85,37 @@ func TestBootstrapRefusesWhatIsNoAccount(t *testing.T) {
 	}
 }
 
-func TestAddAccount(t *testing.T) {
+// A new account has one role, of full access, which the account that manages
+// it may assume, and nobody else.
+func TestAddMember(t *testing.T) {
 	s, _ := bootstrapped(t)
 	add := func() error {
-		return s.db.Update(t.Context(), func(tx *store.Tx) error { return AddAccount(tx, "222222222222", 1) })
+		return s.db.Update(t.Context(), func(tx *store.Tx) error {
+			return AddMember(tx, Member{ID: "222222222222", Management: account, RoleName: "Enter", Created: 1})
+		})
 	}
 	if err := add(); err != nil {
 		t.Fatal(err)
 	}
 	if err := add(); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("the second time: %v", err)
+	}
+	role, err := s.Role(t.Context(), nil, "222222222222", "Enter")
+	if err != nil || role.ARN != "arn:aws:iam::222222222222:role/Enter" || role.MaxSession != time.Hour {
+		t.Fatalf("the role is %+v, %v", role, err)
+	}
+	inside := role.Principal()
+	do := policy.Request{Principal: &inside.Principal, Action: "kms:CreateKey", Resource: "*"}
+	if d := role.Policies.Decide(do, nil); !d.Allowed {
+		t.Errorf("the role may not do everything: %+v", d)
+	}
+	all := policy.NewSet(policy.Policy{Name: "all", Document: awsManaged(administratorAccess).compiled()})
+	for caller, want := range map[string]bool{account: true, "222222222222": false, "333333333333": false} {
+		user := "arn:aws:iam::" + caller + ":user/ann"
+		ann := policy.Principal{Kind: policy.User, ARN: user, Entity: user, Account: caller, ID: "AIDAQAAAAAAAGMKEM7X5A"}
+		enter := policy.Request{Principal: &ann, Action: "sts:AssumeRole", Resource: role.ARN, MustAllow: true}
+		if d := all.Decide(enter, role.Trust); d.Allowed != want {
+			t.Errorf("a user of %s: %+v", caller, d)
+		}
 	}
 }

@@ -127,6 +127,8 @@ func kindLabel(k sigv4.Kind) string {
 		return "unknown_key"
 	case sigv4.ExpiredToken:
 		return "expired_token"
+	case sigv4.Closed:
+		return "closed_account"
 	case sigv4.Mismatch:
 		return "mismatch"
 	}

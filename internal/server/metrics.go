@@ -99,6 +99,7 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, keys *kms.Service)
 		Caches: map[string]func() store.CacheStats{
 			"secrets":     s.secrets.CacheStats,
 			"credentials": s.users.CacheStats,
+			"accounts":    s.accounts.CacheStats,
 			"kms_keys":    keys.KeyCacheStats,
 			"kms_aliases": keys.AliasCacheStats,
 		},

@@ -281,6 +281,7 @@ func TestMetricsCountFailedAuthentications(t *testing.T) {
 		kind("unknown_key"):            2,
 		kind("mismatch"):               3,
 		kind("expired_token"):          0,
+		kind("closed_account"):         0,
 		requests("ListSecrets", "4xx"): 7,
 		requests("ListSecrets", "2xx"): 1,
 	})

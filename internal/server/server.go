@@ -20,6 +20,7 @@ import (
 	"azekura/internal/iam"
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
+	"azekura/internal/organizations"
 	"azekura/internal/seal"
 	"azekura/internal/secretsmanager"
 	"azekura/internal/store"
@@ -121,6 +122,7 @@ type Server struct {
 	cfg      Config
 	db       *store.DB
 	users    *iam.Service
+	accounts *organizations.Service
 	secrets  *secretsmanager.Service
 	http     *http.Server
 	listener net.Listener
@@ -153,13 +155,14 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
-	door := sts.New(sts.Config{IAM: s.users, Regions: cfg.Regions})
-	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
+	s.accounts = organizations.New(organizations.Config{DB: s.db, Keyring: keyring, Add: addMember, CacheBytes: cfg.CacheBytes / 32})
+	door := sts.New(sts.Config{IAM: s.users, Organizations: s.accounts, Regions: cfg.Regions})
+	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
 	})
 	api := &wire.Handler{Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
-	services := []call.Service{s.secrets.API(), s.users.API(), door.API()}
+	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API()}
 	for _, service := range services {
 		api.Handle(service)
 		figures.Service(service)
@@ -178,9 +181,14 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.listener, err = cfg.listen(); err != nil {
 		return nil, err
 	}
-	s.env, err = s.administrator(ctx, s.users)
-	return s, err
+	if s.env, err = s.administrator(ctx, s.users); err != nil {
+		return nil, err
+	}
+	return s, s.accounts.Bootstrap(ctx, cfg.AccountID)
 }
+
+// addMember joins what keeps accounts to what keeps their roles.
+func addMember(tx *store.Tx, m organizations.Member) error { return iam.AddMember(tx, iam.Member(m)) }
 
 // openStore opens what lies in the data directory or the database, or an empty
 // store in memory under a root key that nobody will ever have again.

@@ -42,6 +42,7 @@ const (
 	Incomplete               // a signature that cannot be read
 	UnknownKey               // an access key that is not, or not with this token
 	ExpiredToken             // a session that is over
+	Closed                   // an account that is closed
 	Mismatch                 // a signature of something else: another key, time, scope or request
 )
 
@@ -55,6 +56,8 @@ func (k Kind) String() string {
 		return "unknown key"
 	case ExpiredToken:
 		return "expired token"
+	case Closed:
+		return "closed account"
 	case Mismatch:
 		return "signature mismatch"
 	}
@@ -78,6 +81,8 @@ func Refuse(k Kind) *Error {
 		return &Error{k, "The security token included in the request is invalid."}
 	case ExpiredToken:
 		return &Error{k, "The security token included in the request is expired"}
+	case Closed:
+		return &Error{k, "The AWS Access Key Id needs a subscription for the service"}
 	case Mismatch:
 		return &Error{k, "The request signature we calculated does not match the signature you provided. " +
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}

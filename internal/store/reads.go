@@ -30,7 +30,7 @@ var ErrOutdated = errors.New("what was read is out of date")
 type Reads struct {
 	checker *checker
 	held    []held
-	usual   [4]held // the memory of held, if no more are needed
+	usual   [6]held // the memory of held, if no more are needed
 	changed bool
 }
 

@@ -12,24 +12,29 @@ import (
 
 	"azekura/internal/call"
 	"azekura/internal/iam"
+	"azekura/internal/organizations"
 	"azekura/internal/sigv4"
 	"azekura/internal/store"
 )
 
 // Config is what a Service works with. All fields are needed.
 type Config struct {
-	IAM     *iam.Service
-	Regions []string // served; a request signed for another is refused
+	IAM           *iam.Service
+	Organizations *organizations.Service
+	Regions       []string // served; a request signed for another is refused
 }
 
 // A Service authenticates. It may be used concurrently.
 type Service struct {
 	iam     *iam.Service
+	orgs    *organizations.Service
 	regions []string
 }
 
 // New makes the service.
-func New(cfg Config) *Service { return &Service{iam: cfg.IAM, regions: cfg.Regions} }
+func New(cfg Config) *Service {
+	return &Service{iam: cfg.IAM, orgs: cfg.Organizations, regions: cfg.Regions}
+}
 
 // Authenticate finds out who made a request for a service, in two stages. What
 // can be refused without the body is refused at once, so that strangers cannot
@@ -58,18 +63,24 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time, r
 	if err != nil {
 		return nil, err
 	}
+	account, err := s.account(r.Context(), reads, user.Account)
+	if err != nil {
+		return nil, err
+	}
 	return func(bodySHA256 [sha256.Size]byte) (*call.Call, error) {
 		key := credential.SigningKey(claim.Date, claim.Region, claim.Service)
 		if err := claim.Verify(r, key, bodySHA256); err != nil {
 			return nil, err
 		}
 		s.iam.Used(credential, claim.Service, claim.Region, now)
-		return &call.Call{
+		c := &call.Call{
 			Region:      claim.Region,
 			Principal:   user.Principal(),
-			Policies:    user.Policies,
+			Policies:    account.Bind(user.Policies),
 			AccessKeyID: credential.AccessKeyID,
-		}, nil
+		}
+		c.Principal.Organization, c.Principal.OrganizationPath = account.Organization, account.Path
+		return c, nil
 	}, nil
 }
 
@@ -95,4 +106,13 @@ func (s *Service) credential(ctx context.Context, reads *store.Reads, claim *sig
 		err = sigv4.Refuse(sigv4.UnknownKey)
 	}
 	return c, user, err
+}
+
+// account is the account of a caller, which is open.
+func (s *Service) account(ctx context.Context, reads *store.Reads, id string) (*organizations.Account, error) {
+	a, err := s.orgs.Account(ctx, reads, id)
+	if err == nil && !a.Active {
+		err = sigv4.Refuse(sigv4.Closed)
+	}
+	return a, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"azekura/internal/iam"
+	"azekura/internal/organizations"
 	"azekura/internal/seal"
 	"azekura/internal/sigv4"
 	"azekura/internal/store"
@@ -47,10 +48,22 @@ func newDoor(t testing.TB) *door {
 		t.Fatal(err)
 	}
 	return &door{
-		Service: New(Config{IAM: users, Regions: []string{"us-west-2", region}}),
+		Service: New(Config{IAM: users, Organizations: organizationOf(t, db, keyring), Regions: []string{"us-west-2", region}}),
 		db:      db,
 		creds:   sigv4.Credentials{AccessKeyID: key.AccessKeyID, Secret: string(key.Secret)},
 	}
+}
+
+// organizationOf makes the organization of the first account.
+func organizationOf(t testing.TB, db *store.DB, keyring *seal.Keyring) *organizations.Service {
+	t.Helper()
+	orgs := organizations.New(organizations.Config{DB: db, Keyring: keyring, Add: func(tx *store.Tx, m organizations.Member) error {
+		return iam.AddMember(tx, iam.Member(m))
+	}})
+	if err := orgs.Bootstrap(t.Context(), account); err != nil {
+		t.Fatal(err)
+	}
+	return orgs
 }
 
 func newRequest() *http.Request {
@@ -150,7 +163,7 @@ func TestSessionKeysAreRefusedByTheirForm(t *testing.T) {
 	if _, _, err := users.BootstrapWith(t.Context(), account, given); err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{IAM: users, Regions: []string{region}})
+	s := New(Config{IAM: users, Organizations: organizationOf(t, db, keyring), Regions: []string{region}})
 	_, err = s.Authenticate(signed(sigv4.Credentials{AccessKeyID: given.AccessKeyID, Secret: string(given.Secret)}), service, now, nil)
 	if kind := kindOf(t, err); kind != sigv4.UnknownKey {
 		t.Errorf("got %v", err)

@@ -30,6 +30,9 @@ func refusal(err error, codes map[sigv4.Kind]string, status int) *api.Error {
 	if !known {
 		return nil
 	}
+	if e.Kind == sigv4.Closed { // of one status in all protocols
+		status = http.StatusForbidden
+	}
 	return &api.Error{Code: code, Status: status, Message: e.Message}
 }
 
@@ -41,6 +44,7 @@ var (
 		sigv4.Incomplete:   "IncompleteSignatureException",
 		sigv4.UnknownKey:   "UnrecognizedClientException",
 		sigv4.ExpiredToken: "ExpiredTokenException",
+		sigv4.Closed:       "OptInRequired",
 		sigv4.Mismatch:     "InvalidSignatureException",
 	}
 	queryRefusals = map[sigv4.Kind]string{
@@ -48,6 +52,7 @@ var (
 		sigv4.Incomplete:   "IncompleteSignature",
 		sigv4.UnknownKey:   "InvalidClientTokenId",
 		sigv4.ExpiredToken: "ExpiredToken",
+		sigv4.Closed:       "OptInRequired",
 		sigv4.Mismatch:     "SignatureDoesNotMatch",
 	}
 )

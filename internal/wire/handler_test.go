@@ -224,6 +224,7 @@ func TestErrors(t *testing.T) {
 		{"missing", &sigv4.Error{Kind: sigv4.Missing, Message: "m"}, 400, `{"__type":"MissingAuthenticationTokenException","message":"m"}`},
 		{"incomplete", &sigv4.Error{Kind: sigv4.Incomplete, Message: "m"}, 400, `{"__type":"IncompleteSignatureException","message":"m"}`},
 		{"unknown key", &sigv4.Error{Kind: sigv4.UnknownKey, Message: "m"}, 400, `{"__type":"UnrecognizedClientException","message":"m"}`},
+		{"closed", &sigv4.Error{Kind: sigv4.Closed, Message: "m"}, 403, `{"__type":"OptInRequired","message":"m"}`},
 		{"expired", &sigv4.Error{Kind: sigv4.ExpiredToken, Message: "m"}, 400, `{"__type":"ExpiredTokenException","message":"m"}`},
 		{"mismatch", &sigv4.Error{Kind: sigv4.Mismatch, Message: "m"}, 400, `{"__type":"InvalidSignatureException","message":"m"}`},
 		{"unknown kind", &sigv4.Error{Kind: 99, Message: "m"}, 500, internal},

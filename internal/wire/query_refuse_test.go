@@ -127,7 +127,7 @@ func TestFormsTaken(t *testing.T) {
 func TestRefusalsOfQueries(t *testing.T) {
 	for kind, code := range map[sigv4.Kind]string{
 		sigv4.Missing: "MissingAuthenticationToken", sigv4.Incomplete: "IncompleteSignature", sigv4.UnknownKey: "InvalidClientTokenId",
-		sigv4.ExpiredToken: "ExpiredToken", sigv4.Mismatch: "SignatureDoesNotMatch",
+		sigv4.ExpiredToken: "ExpiredToken", sigv4.Closed: "OptInRequired", sigv4.Mismatch: "SignatureDoesNotMatch",
 	} {
 		refusal := sigv4.Refuse(kind)
 		for stage, authenticate := range map[string]func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error){

@@ -1,0 +1,85 @@
+package sts
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"testing"
+
+	"azekura/internal/api"
+	iammodel "azekura/internal/api/iam"
+	orgmodel "azekura/internal/api/organizations"
+	"azekura/internal/call"
+	"azekura/internal/policy"
+	"azekura/internal/sigv4"
+)
+
+// as calls an operation as an account's user root, who may do everything.
+func as[In, Out any](t *testing.T, account string, serve func(context.Context, *call.Call, *In) (*Out, error), in *In) *Out {
+	t.Helper()
+	root := "arn:aws:iam::" + account + ":root"
+	out, err := serve(t.Context(), &call.Call{
+		Time: now, Input: in, Principal: call.Principal{Principal: policy.Principal{Kind: policy.Root, ARN: root, Account: account, Entity: root}},
+	}, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A user of a member account is bound by the organization's policies, is known
+// to be of it, and is shut out once the account is closed.
+func TestAccountOfTheCaller(t *testing.T) {
+	d := newDoor(t)
+	member := *as(t, account, d.orgs.CreateAccount, &orgmodel.CreateAccountInput{
+		AccountName: new(api.Sensitive("one")), Email: new(api.Sensitive("one@example.com")),
+	}).CreateAccountStatus.AccountId
+	as(t, member, d.iam.CreateUser, &iammodel.CreateUserInput{UserName: new("ann")})
+	as(t, member, d.iam.AttachUserPolicy, &iammodel.AttachUserPolicyInput{UserName: new("ann"), PolicyArn: new("arn:aws:iam::aws:policy/AdministratorAccess")})
+	key := as(t, member, d.iam.CreateAccessKey, &iammodel.CreateAccessKeyInput{UserName: new("ann")}).AccessKey
+	ann := sigv4.Credentials{AccessKeyID: *key.AccessKeyId, Secret: string(*key.SecretAccessKey)}
+	authenticated := func(creds sigv4.Credentials) *call.Call {
+		t.Helper()
+		verify, err := d.Authenticate(signed(creds), service, now, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := verify(sha256.Sum256([]byte(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	may := func(creds sigv4.Credentials) policy.Decision {
+		t.Helper()
+		return authenticated(creds).Decide("kms:CreateKey", call.Target{ARN: "*"})
+	}
+	c := authenticated(ann)
+	if c.Principal.Organization == "" || !strings.HasPrefix(c.Principal.OrganizationPath, c.Principal.Organization+"/r-") {
+		t.Errorf("the organization is %q, the path %q", c.Principal.Organization, c.Principal.OrganizationPath)
+	}
+	if admin := authenticated(d.creds).Principal; admin.Organization != c.Principal.Organization {
+		t.Errorf("the administrator is of %q", admin.Organization)
+	}
+	if d := may(ann); !d.Allowed {
+		t.Errorf("to begin with: %+v", d)
+	}
+	scp := as(t, account, d.orgs.CreatePolicy, &orgmodel.CreatePolicyInput{
+		Name: new("no keys"), Description: new(""), Type: new("SERVICE_CONTROL_POLICY"),
+		Content: new(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"kms:*","Resource":"*"}}`),
+	}).Policy.PolicySummary.Id
+	root := as(t, account, d.orgs.ListRoots, &orgmodel.ListRootsInput{}).Roots[0].Id
+	as(t, account, d.orgs.AttachPolicy, &orgmodel.AttachPolicyInput{PolicyId: scp, TargetId: root})
+	if d := may(ann); d.Allowed || d.Type != policy.OrganizationPolicy || !d.Explicit {
+		t.Errorf("under the policy: %+v", d)
+	}
+	if d := may(d.creds); !d.Allowed {
+		t.Errorf("the management account: %+v", d)
+	}
+	as(t, account, d.orgs.CloseAccount, &orgmodel.CloseAccountInput{AccountId: &member})
+	_, err := d.Authenticate(signed(ann), service, now, nil)
+	if kind := kindOf(t, err); kind != sigv4.Closed {
+		t.Errorf("of a closed account: %v", err)
+	}
+	authenticated(d.creds)
+}
