@@ -18,7 +18,7 @@ type Config struct {
 	DB      *store.DB
 	Keyring *seal.Keyring // seals access keys and page markers
 	// CacheBytes bounds the memory for access keys, identities and policies in
-	// use; 0 stands for 8 MiB.
+	// use; 0 stands for 16 MiB.
 	CacheBytes int64
 }
 
@@ -38,7 +38,7 @@ type Service struct {
 // New makes the service. Let Run work beside it.
 func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 8 << 20
+		cfg.CacheBytes = 16 << 20
 	}
 	s := &Service{db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses()}
 	part := cfg.CacheBytes / 8

@@ -177,9 +177,6 @@ func (s *Service) defaultTexts(tx *store.Tx, account string, attached []attachme
 	if len(names) == 0 {
 		return nil, nil
 	}
-	for n := len(names); n&(n-1) != 0; n++ { // so that there are few statement texts
-		names = append(names, names[0])
-	}
 	found, err := selectDefaultDocuments(tx, account, names)
 	texts := make(map[string]string, len(found))
 	for _, d := range found {

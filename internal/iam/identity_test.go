@@ -376,3 +376,61 @@ func TestUsedCostsNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A thousand users with keys, and as many roles with five policies and a
+// boundary, are all kept at once by what a server keeps by default.
+func TestAThousandPrincipals(t *testing.T) {
+	w := worldOver(t, storetest.Memory(t))
+	const many = 1000
+	var arns []string
+	for n := range 5 {
+		text := document(fmt.Sprintf(`{"Effect":"Allow","Action":["kms:*","secretsmanager:*"],"Resource":"arn:aws:secretsmanager:*:*:secret:%d/${aws:PrincipalTag/team}/*"}`, n))
+		arns = append(arns, *do(w, w.CreatePolicy, &model.CreatePolicyInput{PolicyName: new(fmt.Sprint("p", n)), PolicyDocument: &text}).Policy.Arn)
+	}
+	var keys, ids []string
+	err := w.db.Update(t.Context(), func(tx *store.Tx) error {
+		keys, ids = nil, nil
+		for n := range many {
+			user := &entity{kind: userKind, id: newID("AIDA"), account: account, path: "/", name: fmt.Sprint("user-", n)}
+			role := &entity{kind: roleKind, id: newID("AROA"), account: account, path: "/", name: fmt.Sprint("role-", n), maxSession: 3600,
+				tags: tags{{"team", fmt.Sprint(n)}}, trust: fmt.Sprintf(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"sts:AssumeRole"}}`, user.id)}
+			key := AccessKey{fmt.Sprintf("AKIA%016d", n), "secret"}
+			_, err1 := insertUser(tx, user)
+			_, err2 := insertRole(tx, role)
+			if err := errors.Join(err1, err2, w.insertKey(tx, user, key, 1)); err != nil {
+				return err
+			}
+			for _, arn := range arns {
+				if err := insertAttached(tx, attachment{role.id, arn, forPermissions}, account, 1); err != nil {
+					return err
+				}
+			}
+			if err := insertAttached(tx, attachment{role.id, readOnly, forBoundary}, account, 1); err != nil {
+				return err
+			}
+			keys, ids = append(keys, key.AccessKeyID), append(ids, user.id, role.id)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() {
+		for _, id := range keys {
+			if _, err := w.Credential(t.Context(), nil, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, id := range ids {
+			if _, err := w.Identity(t.Context(), nil, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	look()
+	before := w.CacheStats()
+	look()
+	if after := w.CacheStats(); after.Misses != before.Misses || after.Entries != 3*many {
+		t.Errorf("%d were loaded again, %d are kept in %d bytes", after.Misses-before.Misses, after.Entries, after.Bytes)
+	}
+}

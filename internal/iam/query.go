@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"slices"
+
 	"azekura/internal/api"
 	"azekura/internal/store"
 )
@@ -58,9 +60,24 @@ func selectEntityByID(tx *store.Tx, k *kind, id string) (*entity, error) {
 	return oneEntity(tx, k, ` WHERE e.id = $1`, id)
 }
 
-// selectEntitiesByID reads entities of a kind in the order of their ids; the
-// ids must be some, and may repeat.
+// even repeats the last of some texts up to the next power of two: lists of
+// many lengths make few statements, which the database keeps prepared.
+func even(texts []string) []string {
+	size := 1
+	for size < len(texts) {
+		size *= 2
+	}
+	padded := slices.Clone(texts)
+	for len(padded) < size {
+		padded = append(padded, texts[len(texts)-1])
+	}
+	return padded
+}
+
+// selectEntitiesByID reads entities of a kind in the order of their ids, of
+// which there must be some.
 func selectEntitiesByID(tx *store.Tx, k *kind, ids []string) ([]*entity, error) {
+	ids = even(ids)
 	return manyEntities(tx, k, ` WHERE e.id IN `+store.InList(len(ids))+` ORDER BY e.id`, store.Args(ids)...)
 }
 

@@ -118,8 +118,9 @@ const selectPolicyStamps = `SELECT id, rev FROM iam_policies WHERE id = ANY($1)`
 type defaultDocument struct{ arn, document string }
 
 // selectDefaultDocuments reads the default versions of managed policies of an
-// account by their names, of which there must be some, and which may repeat.
+// account by their names, of which there must be some.
 func selectDefaultDocuments(tx *store.Tx, account string, names []string) ([]defaultDocument, error) {
+	names = even(names)
 	args := make([]any, 0, len(names)+1)
 	for _, name := range names {
 		args = append(args, fold(name))
@@ -185,6 +186,7 @@ type usage struct {
 // selectUsage counts what policies, of which there must be some, are attached
 // to in an account.
 func selectUsage(tx *store.Tx, account string, arns []string) (map[string]usage, error) {
+	arns = even(arns)
 	counted, err := store.Collect(tx, func(u *usage) []any { return []any{&u.arn, &u.permissions, &u.boundaries} },
 		`SELECT policy_arn, COUNT(CASE WHEN purpose = 'permissions' THEN 1 END), COUNT(CASE WHEN purpose = 'boundary' THEN 1 END)
 		FROM iam_attached_policies WHERE policy_arn IN `+store.InList(len(arns))+

@@ -154,12 +154,12 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 8})
+	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 4})
 	s.accounts = organizations.New(organizations.Config{DB: s.db, Keyring: keyring, Add: addMember, CacheBytes: cfg.CacheBytes / 32})
 	door := sts.New(sts.Config{IAM: s.users, Organizations: s.accounts, Regions: cfg.Regions})
 	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
-		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 4 * 3,
+		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,
 	})
 	api := &wire.Handler{Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
 	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API()}

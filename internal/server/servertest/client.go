@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -79,6 +80,25 @@ func (c *Client) Request(ctx context.Context, op string, in any) (*http.Request,
 	return r, nil
 }
 
+// Query calls an operation of IAM or STS, which speak the query protocol, with
+// its parameters, each a name and a value. The body is the answer in JSON.
+func (c *Client) Query(ctx context.Context, service, op string, parameters ...string) (status int, body map[string]any, err error) {
+	versions := map[string]string{"iam": "2010-05-08", "sts": "2011-06-15"}
+	form := url.Values{"Action": {op}, "Version": {versions[service]}}
+	for i := 0; i+1 < len(parameters); i += 2 {
+		form.Set(parameters[i], parameters[i+1])
+	}
+	text := []byte(form.Encode())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+"/", bytes.NewReader(text))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	sigv4.Sign(r, c.Credentials, c.Region, service, sha256.Sum256(text), time.Now())
+	return c.send(r)
+}
+
 // Do calls an operation. The body is nil if the answer has none; the error is
 // for calls that got no answer.
 func (c *Client) Do(ctx context.Context, op string, in any) (status int, body map[string]any, err error) {
@@ -86,6 +106,10 @@ func (c *Client) Do(ctx context.Context, op string, in any) (status int, body ma
 	if err != nil {
 		return 0, nil, err
 	}
+	return c.send(r)
+}
+
+func (c *Client) send(r *http.Request) (status int, body map[string]any, err error) {
 	res, err := c.HTTP.Do(r)
 	if err != nil {
 		return 0, nil, err
