@@ -44,6 +44,7 @@ func (c *config) settings() *pflag.FlagSet {
 	f.BoolVar(&c.dev, "dev", false, "keep nothing on disk; credentials test/test")
 	f.StringVar(&c.TLSCert, "tls-cert", d.TLSCert, "file with the certificate chain, PEM; read again on SIGHUP")
 	f.StringVar(&c.TLSKey, "tls-key", d.TLSKey, "file with the certificate's key, PEM")
+	f.StringVar(&c.OIDCCAFile, "oidc-ca-file", d.OIDCCAFile, "file with certificates that sign those of OpenID Connect issuers, PEM")
 	f.BoolVar(&c.InsecureHTTP, "insecure-http", d.InsecureHTTP, "allow plain HTTP on an address that is not loopback")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -34,6 +34,9 @@ func (c *Call) keep(name, value string) []string {
 // key looks up a condition key, in lower case, for a decision about a target.
 func (c *Call) key(t *Target, key string) ([]string, bool) {
 	own, global := strings.CutPrefix(key, "aws:")
+	if values, ok := c.Principal.Claims[key]; ok && !global {
+		return values, true
+	}
 	if !global || isTargets(own) {
 		if t.Keys == nil {
 			return nil, false
@@ -136,7 +139,7 @@ func (c *Call) principalKey(key string) (value string, present bool) {
 	case "tokenissuetime":
 		return p.Issued.UTC().Format(time.RFC3339), temporary
 	case "multifactorauthpresent":
-		return strconv.FormatBool(!p.MFATime.IsZero()), temporary
+		return strconv.FormatBool(!p.MFATime.IsZero()), temporary || !p.MFATime.IsZero()
 	case "multifactorauthage":
 		return strconv.FormatInt(int64(c.Time.Sub(p.MFATime)/time.Second), 10), !p.MFATime.IsZero()
 	case "sourceidentity":

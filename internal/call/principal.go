@@ -19,18 +19,25 @@ type Principal struct {
 	// Tags are the principal's, by key in lower case; those of a role are
 	// overlaid by those of its session.
 	Tags map[string]string
+	// TransitiveTags are those of a session that go on to the next role of a
+	// chain, by key as it was given.
+	TransitiveTags map[string]string
 
 	// Issued is when temporary credentials were issued; zero for the long-term
 	// ones.
 	Issued time.Time
-	// MFATime is when the holder of temporary credentials gave a code of a
-	// multi-factor device; zero if never.
+	// MFATime is when the caller gave a code of a multi-factor device: before,
+	// for temporary credentials, or with this very call; zero if never.
 	MFATime time.Time
 
 	SourceIdentity string
 	// Provider is who vouched for a federated user: the ARN of an identity
 	// provider, or its host.
 	Provider string
+
+	// Claims are the condition keys of the web identity that the caller, or its
+	// session, came with, by name in lower case: idp.example.com/path:sub.
+	Claims map[string][]string
 
 	// Organization is the id of the organization that the account belongs to,
 	// and OrganizationPath the account's place in it: o-a1/r-b2/ou-c3/. Both

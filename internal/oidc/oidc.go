@@ -50,8 +50,13 @@ func (e *Error) Unwrap() error { return e.Err }
 // MaxToken is the longest token that is read, in bytes: STS's limit.
 const MaxToken = 20000
 
-// maxSubject is STS's limit for what it answers a subject in.
-const maxSubject = 255
+// What is kept of a token goes into its session's own, which has to fit into a
+// header. The first is STS's limit for what it answers a subject in.
+const (
+	maxSubject = 255
+	maxTexts   = 16 // of aud and amr
+	maxMethod  = 128
+)
 
 // leeway is how far an issuer's clock may be ahead. The end of a token is not
 // moved: AWS's text says that now must be before it.
@@ -194,6 +199,9 @@ func check(payload []byte, p Provider, now time.Time) (*Identity, error) {
 	}
 	if len(c.Subject) > maxSubject {
 		return nil, &Error{Kind: Rejected, Message: fmt.Sprintf("The claim sub is longer than %d characters", maxSubject)}
+	}
+	if len(c.Audience) > maxTexts || len(c.Methods) > maxTexts || slices.ContainsFunc(c.Methods, func(m string) bool { return len(m) > maxMethod }) {
+		return nil, &Error{Kind: Rejected, Message: "A claim of the ID Token is too long"}
 	}
 	if err := c.checkTime(now); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"azekura/internal/iam"
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
+	"azekura/internal/oidc"
 	"azekura/internal/organizations"
 	"azekura/internal/seal"
 	"azekura/internal/secretsmanager"
@@ -69,6 +70,10 @@ type Config struct {
 	Regions   []string // served; the first is the administrator's default
 
 	TLSCert, TLSKey string // PEM files; both or none
+
+	// OIDCCAFile is a PEM file of certificates that sign those of OpenID Connect
+	// issuers, besides the ones that the system trusts; empty is none.
+	OIDCCAFile string
 
 	ShutdownGrace     time.Duration // for requests in flight when Serve ends
 	ReadHeaderTimeout time.Duration // these five as in http.Server
@@ -149,6 +154,10 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.cert, err = loadCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
 		return nil, err
 	}
+	issuers, err := issuerRoots(cfg.OIDCCAFile)
+	if err != nil {
+		return nil, err
+	}
 	figures := metrics.New(cfg.Version)
 	keyring, err := s.openStore(ctx, figures)
 	if err != nil {
@@ -156,7 +165,10 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 4})
 	s.accounts = organizations.New(organizations.Config{DB: s.db, Keyring: keyring, Add: addMember, CacheBytes: cfg.CacheBytes / 32})
-	door := sts.New(sts.Config{IAM: s.users, Organizations: s.accounts, Regions: cfg.Regions})
+	door := sts.New(sts.Config{
+		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
+		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 8,
+	})
 	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,

@@ -174,9 +174,12 @@ func TestTokenCache(t *testing.T) {
 		return &opened{claims: &claims{}, accessKeyID: id, token: "token of " + id}
 	}
 	size := entry(0).size()
-	c := newTokenCache(8 * size) // two generations of four
-	for i := range 4 {
+	c := newTokenCache(8 * size)
+	for i := range 8 {
 		c.put(entry(i))
+	}
+	if len(c.entries) != 8 {
+		t.Fatalf("it keeps %d, though there is room", len(c.entries))
 	}
 	if o := c.get("A", "token of A"); o == nil || o.accessKeyID != "A" {
 		t.Fatal("it does not find what was put")
@@ -187,21 +190,20 @@ func TestTokenCache(t *testing.T) {
 		}
 	}
 	for i := range 20 {
-		if i >= 4 {
-			c.put(entry(i))
-		}
+		c.put(entry(8 + i))
 		if c.get("A", "token of A") == nil {
 			t.Fatalf("what is used is gone after %d others", i)
 		}
-		if n := int64(len(c.young)+len(c.old)) * size; n > 8*size || c.bytes != int64(len(c.young))*size {
+		if n := int64(len(c.entries)) * size; n > 8*size || c.bytes != n || len(c.ring) != len(c.entries) {
 			t.Fatalf("it holds %d bytes, counts %d", n, c.bytes)
 		}
 	}
 	if c.get("B", "token of B") != nil {
 		t.Error("what was not used is still there")
 	}
-	c.put(&opened{claims: &claims{}, accessKeyID: "Z", token: strings.Repeat("x", int(4*size))})
-	if c.get("Z", strings.Repeat("x", int(4*size))) != nil {
-		t.Error("it keeps what is larger than a generation")
+	long := strings.Repeat("x", int(8*size))
+	c.put(&opened{claims: &claims{}, accessKeyID: "Z", token: long})
+	if c.get("Z", long) != nil {
+		t.Error("it keeps what is larger than the limit")
 	}
 }

@@ -1,11 +1,21 @@
 package sts
 
 import (
-	"crypto/subtle"
-	"sync"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"azekura/internal/api"
+	"azekura/internal/call"
+	"azekura/internal/iam"
+	"azekura/internal/organizations"
+	"azekura/internal/policy"
 	"azekura/internal/sigv4"
+	"azekura/internal/store"
 )
 
 // An opened token is a session's claims with what was worked out of them. It is
@@ -15,65 +25,142 @@ type opened struct {
 	accessKeyID string
 	token       string
 	secret      api.Sensitive
+	inline      policy.Policy // the session policy, compiled; not there if none was given
 	keys        sigv4.Keys
+	made        atomic.Pointer[composed]
 }
 
-func (o *opened) String() string { return o.accessKeyID }
-
-func (o *opened) size() int64 {
-	return o.claims.size() + int64(len(o.token)*2) + sigv4.KeysSize + 256
-}
-
-// A tokenCache keeps opened tokens by access key id, within a limit of bytes.
-// What it keeps is true for ever: whether a session is over or revoked is asked
-// of what it finds, each time. It may be used concurrently.
-//
-// It has two generations. What is used moves into the young one; when that has
-// half of the limit it becomes the old one, and what was old is gone: an entry
-// is dropped after it has not been used while half the limit was filled.
-type tokenCache struct {
-	half  int64 // limit of a generation, bytes
-	mu    sync.RWMutex
-	young map[string]*opened
-	old   map[string]*opened
-	bytes int64 // of young
-}
-
-func newTokenCache(limit int64) *tokenCache {
-	return &tokenCache{half: limit / 2, young: map[string]*opened{}}
-}
-
-// get finds an opened token. A session's access key id with another token than
-// its own finds nothing: it has to be opened, which fails.
-func (c *tokenCache) get(accessKeyID, token string) *opened {
-	c.mu.RLock()
-	o, young := c.young[accessKeyID]
-	if !young {
-		o = c.old[accessKeyID]
-	}
-	c.mu.RUnlock()
-	if o == nil || subtle.ConstantTimeCompare([]byte(o.token), []byte(token)) != 1 {
-		return nil
-	}
-	if !young {
-		c.put(o)
+func newOpened(claim *sigv4.Claim, c *claims, secret api.Sensitive) *opened {
+	o := &opened{claims: c, accessKeyID: strings.Clone(claim.AccessKeyID), token: strings.Clone(claim.Token), secret: secret}
+	if c.policy != "" {
+		// It could be read when the session was made. If it cannot be now, it
+		// stays without a document, and so denies.
+		document, _ := policy.Parse(c.policy, policy.Session)
+		o.inline = policy.Policy{Name: "session policy", Document: document}
 	}
 	return o
 }
 
-func (c *tokenCache) put(o *opened) {
-	size := o.size()
-	if size > c.half {
-		return
+func (o *opened) String() string { return o.accessKeyID }
+
+// size is about what an opened token takes in memory, in bytes: its texts are
+// in the token and in the claims, its policy compiled takes some more.
+func (o *opened) size() int64 {
+	return o.claims.size() + int64(2*len(o.token)+4*len(o.policy)) + sigv4.KeysSize + 1024
+}
+
+// composed is a session as it is under its role or user, its account, and the
+// managed policies that it names, as these were.
+type composed struct {
+	identity  *iam.Identity
+	account   *organizations.Account
+	managed   []*policy.Document // of policyARNs
+	principal call.Principal
+	policies  *policy.Set
+}
+
+// compose is the session under its role or user. It makes nothing new while
+// that, the account and the managed policies are the same as before.
+func (s *Service) compose(ctx context.Context, reads *store.Reads, o *opened, identity *iam.Identity, account *organizations.Account) (*composed, error) {
+	var space [maxPolicyARNs]*policy.Document
+	managed := space[:0]
+	for _, arn := range o.policyARNs {
+		document, err := s.managedPolicy(ctx, reads, arn)
+		if err != nil {
+			return nil, err
+		}
+		managed = append(managed, document)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.young[o.accessKeyID] != nil {
-		return
+	made := o.made.Load()
+	if made == nil || made.identity != identity || made.account != account || !slices.Equal(made.managed, managed) {
+		made = &composed{
+			identity: identity, account: account, managed: slices.Clone(managed),
+			principal: o.principal(identity), policies: account.Bind(o.limit(identity.Policies, managed)),
+		}
+		made.principal.Organization, made.principal.OrganizationPath = account.Organization, account.Path
+		o.made.Store(made) // who loses a race makes it again
 	}
-	if c.bytes+size > c.half {
-		c.old, c.young, c.bytes = c.young, map[string]*opened{}, 0
+	return made, nil
+}
+
+// managedPolicy is the document of a managed policy, or nil, which denies
+// everything, if it is gone: a session was meant to have no more than it says.
+func (s *Service) managedPolicy(ctx context.Context, reads *store.Reads, arn string) (*policy.Document, error) {
+	p, err := s.iam.ManagedPolicy(ctx, reads, arn)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
 	}
-	c.young[o.accessKeyID] = o
-	c.bytes += size
+	if err != nil {
+		return nil, err
+	}
+	return p.Document, nil
+}
+
+// limit puts what was passed when the session was made over what its role or
+// user may. A federated user who was passed nothing is not limited but has
+// nothing, which policy.Set knows.
+func (o *opened) limit(policies *policy.Set, managed []*policy.Document) *policy.Set {
+	var passed []policy.Policy
+	if o.policy != "" {
+		passed = append(passed, o.inline)
+	}
+	for i, document := range managed {
+		passed = append(passed, policy.Policy{Name: o.policyARNs[i], Document: document})
+	}
+	if len(passed) == 0 {
+		return policies
+	}
+	return policies.WithSession(passed...)
+}
+
+// principal is the session of a role or a user.
+func (c *claims) principal(identity *iam.Identity) call.Principal {
+	p := identity.Principal()
+	p.Issued, p.SourceIdentity, p.Provider = c.issueTime(), c.sourceIdentity, c.provider
+	if c.mfa != 0 {
+		p.MFATime = time.UnixMilli(c.mfa).UTC()
+	}
+	switch c.kind {
+	case roleSession:
+		p.Session = c.name
+		p.ARN = "arn:aws:sts::" + c.account + ":assumed-role/" + identity.Name + "/" + c.name
+	case federatedSession:
+		p.Kind, p.UserName, p.Session = policy.Federated, "", c.name
+		p.ARN = federatedARN(c.account, c.name)
+	}
+	if len(c.tags) > 0 {
+		p.Tags = maps.Clone(p.Tags)
+		if p.Tags == nil {
+			p.Tags = map[string]string{}
+		}
+		for _, t := range c.tags {
+			p.Tags[fold(t.key)] = t.value
+			if t.transitive {
+				if p.TransitiveTags == nil {
+					p.TransitiveTags = map[string]string{}
+				}
+				p.TransitiveTags[t.key] = t.value
+			}
+		}
+	}
+	p.Claims = claimKeys(c.provider, c.identity)
+	return p
+}
+
+func federatedARN(account, name string) string {
+	return "arn:aws:sts::" + account + ":federated-user/" + name
+}
+
+// claimKeys are the condition keys of a web identity: the provider's name, which
+// is in its ARN, before the name of each claim.
+func claimKeys(provider string, identity []attribute) map[string][]string {
+	if len(identity) == 0 {
+		return nil
+	}
+	_, host, _ := strings.Cut(provider, "/")
+	keys := make(map[string][]string, len(identity))
+	for _, a := range identity {
+		keys[strings.ToLower(host+":"+a.name)] = a.values
+	}
+	return keys
 }

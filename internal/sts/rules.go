@@ -26,24 +26,19 @@ func roleLifetime(asked *int64, longest int64, chained bool) (int64, error) {
 	}
 	switch {
 	case chained && *asked > hour:
-		return 0, validation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		return 0, api.Validation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	case *asked > longest:
-		return 0, validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		return 0, api.Validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	return *asked, nil
 }
 
-// userLifetime is how long a user's or a federated session lasts. The root
-// user's are cut to an hour.
-func userLifetime(asked *int64, root bool) int64 {
-	lifetime := int64(defaultLifetime)
-	if asked != nil {
-		lifetime = *asked
+// userLifetime is how long a user's or a federated session lasts.
+func userLifetime(asked *int64) int64 {
+	if asked == nil {
+		return defaultLifetime
 	}
-	if root {
-		return min(lifetime, hour)
-	}
-	return lifetime
+	return *asked
 }
 
 // maxTags is how many tags a session has at most, with those of a chain.
@@ -124,11 +119,6 @@ func invalidParameter(message string) error {
 	return &api.Error{Code: "InvalidParameterValue", Status: http.StatusBadRequest, Message: message}
 }
 
-// validation is what AWS's query protocol calls api.Validation.
-func validation(format string, args ...any) error {
-	return &api.Error{Code: "ValidationError", Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
-}
-
 func tooMany(member string, most int) error {
-	return validation("1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", member, most)
+	return api.Validation(fmt.Sprintf("1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d", member, most))
 }

@@ -1,39 +1,63 @@
 // Package sts says who makes a request: it finds the principal behind a
-// signature and proves it. It also serves AWS's STS API, version 2011-06-15.
+// signature and proves it. It also serves AWS's STS API, version 2011-06-15,
+// which makes sessions: temporary credentials of roles, users and federated
+// users.
 package sts
 
 import (
-	"context"
 	"crypto/sha256"
-	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"azekura/internal/call"
 	"azekura/internal/iam"
+	"azekura/internal/oidc"
 	"azekura/internal/organizations"
+	"azekura/internal/seal"
 	"azekura/internal/sigv4"
 	"azekura/internal/store"
+	"azekura/internal/throttle"
 )
 
-// Config is what a Service works with. All fields are needed.
+// Config is what a Service works with. All fields but CacheBytes are needed.
 type Config struct {
 	IAM           *iam.Service
 	Organizations *organizations.Service
-	Regions       []string // served; a request signed for another is refused
+	Keyring       *seal.Keyring  // seals sessions
+	OIDC          *oidc.Verifier // asks issuers of web identities
+	Regions       []string       // served; a request signed for another is refused
+	// CacheBytes bounds the memory for sessions in use; 0 stands for 8 MiB.
+	CacheBytes int64
 }
 
-// A Service authenticates. It may be used concurrently.
+// A Service authenticates and makes sessions. It may be used concurrently.
 type Service struct {
 	iam     *iam.Service
 	orgs    *organizations.Service
+	ring    *seal.Keyring
+	issuers *oidc.Verifier
 	regions []string
+	tokens  *tokenCache
+	codes   *throttle.Failures // of multi-factor devices
 }
+
+// Wrong codes of a device: some pass, then one in each of a code's lives. A
+// thief of an access key, who has three codes in a million right at a time,
+// would guess for months.
+const (
+	freeCodes = 5
+	codePause = 30 * time.Second
+)
 
 // New makes the service.
 func New(cfg Config) *Service {
-	return &Service{iam: cfg.IAM, orgs: cfg.Organizations, regions: cfg.Regions}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 8 << 20
+	}
+	return &Service{
+		iam: cfg.IAM, orgs: cfg.Organizations, ring: cfg.Keyring, issuers: cfg.OIDC, regions: cfg.Regions,
+		tokens: newTokenCache(cfg.CacheBytes), codes: throttle.NewFailures(freeCodes, codePause),
+	}
 }
 
 // Authenticate finds out who made a request for a service, in two stages. What
@@ -59,60 +83,20 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time, r
 	if err := claim.CheckTime(now); err != nil {
 		return nil, err
 	}
-	credential, user, err := s.credential(r.Context(), reads, claim)
-	if err != nil {
-		return nil, err
-	}
-	account, err := s.account(r.Context(), reads, user.Account)
+	who, err := s.caller(r.Context(), reads, claim, now)
 	if err != nil {
 		return nil, err
 	}
 	return func(bodySHA256 [sha256.Size]byte) (*call.Call, error) {
-		key := credential.SigningKey(claim.Date, claim.Region, claim.Service)
-		if err := claim.Verify(r, key, bodySHA256); err != nil {
+		if err := claim.Verify(r, who.signingKey(claim), bodySHA256); err != nil {
 			return nil, err
 		}
-		s.iam.Used(credential, claim.Service, claim.Region, now)
-		c := &call.Call{
+		who.used(s.iam, claim, now)
+		return &call.Call{
 			Region:      claim.Region,
-			Principal:   user.Principal(),
-			Policies:    account.Bind(user.Policies),
-			AccessKeyID: credential.AccessKeyID,
-		}
-		c.Principal.Organization, c.Principal.OrganizationPath = account.Organization, account.Path
-		return c, nil
+			Principal:   *who.principal,
+			Policies:    who.policies,
+			AccessKeyID: claim.AccessKeyID,
+		}, nil
 	}, nil
-}
-
-// temporaryPrefix begins the access key ids of sessions.
-const temporaryPrefix = "ASIA"
-
-// credential finds the long-term access key that a claim names, and whose it
-// is. A token, or the id of a session's access key, belongs to a session, and
-// none are issued: the token is not let pass unread.
-func (s *Service) credential(ctx context.Context, reads *store.Reads, claim *sigv4.Claim) (c *iam.Credential, user *iam.Identity, err error) {
-	if claim.Token != "" || strings.HasPrefix(claim.AccessKeyID, temporaryPrefix) {
-		return nil, nil, sigv4.Refuse(sigv4.UnknownKey)
-	}
-	c, err = s.iam.Credential(ctx, reads, claim.AccessKeyID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !c.Active {
-		return nil, nil, sigv4.Refuse(sigv4.UnknownKey)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	user, err = s.iam.Identity(ctx, reads, c.UserID)
-	if errors.Is(err, store.ErrNotFound) { // deleted since, with its keys
-		err = sigv4.Refuse(sigv4.UnknownKey)
-	}
-	return c, user, err
-}
-
-// account is the account of a caller, which is open.
-func (s *Service) account(ctx context.Context, reads *store.Reads, id string) (*organizations.Account, error) {
-	a, err := s.orgs.Account(ctx, reads, id)
-	if err == nil && !a.Active {
-		err = sigv4.Refuse(sigv4.Closed)
-	}
-	return a, err
 }

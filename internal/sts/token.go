@@ -17,10 +17,13 @@ type credentials struct {
 	token       string
 }
 
-// maxTokenLength bounds the tokens that are looked into, in characters. It is
-// above what the limits of packed policies, tags and web identities can make,
-// and below what sigv4 lets pass.
-const maxTokenLength = 14 << 10
+// maxClaims bounds the claims of a session, in bytes, and maxTokenLength the
+// tokens that are looked into, in characters: what the first makes, and less
+// than what sigv4 lets pass.
+const (
+	maxClaims      = 10 << 10
+	maxTokenLength = 14 << 10
+)
 
 // secretBytes make the 40 characters of base64 that secret access keys have.
 const secretBytes = 30
