@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
@@ -9,15 +10,13 @@ import (
 	"azekura/internal/store"
 )
 
-// A kept is a secret as the cache holds it: all of its texts and numbers one
-// after the other in one text, all that is sealed in another. The garbage
-// collector visits everything that a pointer leads to, in each of tens of
-// thousands of secrets, and again with every few thousand requests; of a secret
-// in the form that operations use it would visit a dozen things. To take one
-// out of the texts copies nothing but their addresses.
+// A kept is a secret as the cache holds it: all of its members one after the
+// other in one text. The garbage collector visits everything that a pointer
+// leads to, in each of tens of thousands of secrets, and again with every few
+// thousand requests; of a secret in the form that operations use it would visit
+// a dozen things. To take one out of the text copies nothing but addresses.
 type kept struct {
 	text   string
-	sealed []byte           // data keys and values, by version
 	policy *policy.Document // parsed once, nil for most
 }
 
@@ -48,13 +47,13 @@ func (s *secret) keep() kept {
 	for i := range s.versions {
 		p.version(&s.versions[i])
 	}
-	return kept{text: string(p.text), sealed: append([]byte(nil), p.sealed...), policy: s.policy}
+	return kept{text: string(p.text), policy: s.policy}
 }
 
 // secret is what was put away. Its sealed values are shared and must not be
 // changed; the rest is the caller's.
 func (k kept) secret() *secret {
-	u := unpacker{k.text, k.sealed}
+	u := unpacker{k.text}
 	s := &secret{policy: k.policy}
 	s.id = u.string()
 	s.rev = u.int()
@@ -83,7 +82,7 @@ func (k kept) secret() *secret {
 
 // stamp is that of the secret, without taking more out.
 func (k kept) stamp() store.Stamp {
-	u := unpacker{text: k.text}
+	u := unpacker{k.text}
 	return store.Stamp{ID: u.string(), Rev: u.int()}
 }
 
@@ -91,9 +90,9 @@ func (k kept) stamp() store.Stamp {
 // pieces of some sizes, which on average are an eighth larger than what was
 // asked for; a parsed policy is taken for four times its text.
 func (k kept) size() int64 {
-	n := len(k.text) + len(k.sealed)
+	n := len(k.text)
 	if k.policy != nil {
-		u := unpacker{text: k.text}
+		u := unpacker{k.text}
 		u.string()
 		u.int()
 		u.string()
@@ -104,8 +103,8 @@ func (k kept) size() int64 {
 	return int64(n + n/8)
 }
 
-// A packer makes the two texts of a kept.
-type packer struct{ text, sealed []byte }
+// A packer makes the text of a kept.
+type packer struct{ text []byte }
 
 func (p *packer) int(n int64) { p.text = binary.AppendVarint(p.text, n) }
 
@@ -124,7 +123,7 @@ func (p *packer) bool(b bool) {
 
 func (p *packer) blob(b []byte) {
 	p.int(int64(len(b)))
-	p.sealed = append(p.sealed, b...)
+	p.text = append(p.text, b...)
 }
 
 func (p *packer) version(v *version) {
@@ -141,12 +140,9 @@ func (p *packer) version(v *version) {
 	}
 }
 
-// An unpacker takes the two texts of a kept apart, in the order in which they
-// were put together. What it returns is part of them.
-type unpacker struct {
-	text   string
-	sealed []byte
-}
+// An unpacker takes the text of a kept apart, in the order in which it was put
+// together. What it returns is part of the text.
+type unpacker struct{ text string }
 
 func (u *unpacker) int() int64 {
 	var zigzag uint64
@@ -169,11 +165,12 @@ func (u *unpacker) string() string {
 
 func (u *unpacker) bool() bool { return u.int() == 1 }
 
+// blob is read-only memory, in a type that does not say so, since ciphers and
+// databases take no strings: a copy would be a kilobyte with each read. Who
+// writes to it changes the secret for everybody, in a way that does not open.
 func (u *unpacker) blob() []byte {
-	n := u.int()
-	b := u.sealed[:n:n]
-	u.sealed = u.sealed[n:]
-	return b
+	s := u.string()
+	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
 
 func (u *unpacker) tags(n int) tags {
