@@ -23,6 +23,8 @@ type kept struct {
 // keep puts a secret with its labelled versions away.
 func (s *secret) keep() kept {
 	var p packer
+	p.string(s.key())
+	p.int(s.sealedSize())
 	p.string(s.id)
 	p.int(s.rev)
 	p.string(s.arn())
@@ -47,14 +49,17 @@ func (s *secret) keep() kept {
 	for i := range s.versions {
 		p.version(&s.versions[i])
 	}
+	p.text = append(p.text, p.sealed...)
 	return kept{text: string(p.text), policy: s.policy}
 }
 
 // secret is what was put away. Its sealed values are shared and must not be
 // changed; the rest is the caller's.
 func (k kept) secret() *secret {
-	u := unpacker{k.text}
+	u := unpacker{text: k.text}
 	s := &secret{policy: k.policy}
+	u.string() // the key, which is in the ARN, too
+	u.sealed = k.text[len(k.text)-int(u.int()):]
 	s.id = u.string()
 	s.rev = u.int()
 	s.fullARN = u.string()
@@ -80,9 +85,24 @@ func (k kept) secret() *secret {
 	return s
 }
 
+func (s *secret) sealedSize() (n int64) {
+	for i := range s.versions {
+		n += int64(len(s.versions[i].dataKey) + len(s.versions[i].value))
+	}
+	return n
+}
+
+// Key is where the cache keeps it. It is part of the text.
+func (k kept) Key() string {
+	u := unpacker{text: k.text}
+	return u.string()
+}
+
 // stamp is that of the secret, without taking more out.
 func (k kept) stamp() store.Stamp {
-	u := unpacker{k.text}
+	u := unpacker{text: k.text}
+	u.string()
+	u.int()
 	return store.Stamp{ID: u.string(), Rev: u.int()}
 }
 
@@ -92,19 +112,14 @@ func (k kept) stamp() store.Stamp {
 func (k kept) size() int64 {
 	n := len(k.text)
 	if k.policy != nil {
-		u := unpacker{k.text}
-		u.string()
-		u.int()
-		u.string()
-		u.string()
-		u.string()
-		n += 4 * len(u.string())
+		n += 4 * len(k.secret().policyText)
 	}
 	return int64(n + n/8)
 }
 
-// A packer makes the text of a kept.
-type packer struct{ text []byte }
+// A packer makes the text of a kept. What is sealed comes last, so that the rest
+// is together, in the few lines of memory that each read waits for.
+type packer struct{ text, sealed []byte }
 
 func (p *packer) int(n int64) { p.text = binary.AppendVarint(p.text, n) }
 
@@ -123,7 +138,7 @@ func (p *packer) bool(b bool) {
 
 func (p *packer) blob(b []byte) {
 	p.int(int64(len(b)))
-	p.text = append(p.text, b...)
+	p.sealed = append(p.sealed, b...)
 }
 
 func (p *packer) version(v *version) {
@@ -142,7 +157,7 @@ func (p *packer) version(v *version) {
 
 // An unpacker takes the text of a kept apart, in the order in which it was put
 // together. What it returns is part of the text.
-type unpacker struct{ text string }
+type unpacker struct{ text, sealed string }
 
 func (u *unpacker) int() int64 {
 	var zigzag uint64
@@ -169,8 +184,10 @@ func (u *unpacker) bool() bool { return u.int() == 1 }
 // databases take no strings: a copy would be a kilobyte with each read. Who
 // writes to it changes the secret for everybody, in a way that does not open.
 func (u *unpacker) blob() []byte {
-	s := u.string()
-	return unsafe.Slice(unsafe.StringData(s), len(s))
+	n := u.int()
+	s := u.sealed[:n]
+	u.sealed = u.sealed[n:]
+	return unsafe.Slice(unsafe.StringData(s), n)
 }
 
 func (u *unpacker) tags(n int) tags {

@@ -33,6 +33,9 @@ func TestKeptIsWhole(t *testing.T) {
 		if stamp := k.stamp(); stamp.ID != want.id || stamp.Rev != want.rev {
 			t.Errorf("stamp %v", stamp)
 		}
+		if k.Key() != want.key() {
+			t.Errorf("key %q, want %q", k.Key(), want.key())
+		}
 		if least := int64(len(k.text) + len(want.policyText)); k.size() < least {
 			t.Errorf("size %d, less than %d", k.size(), least)
 		}

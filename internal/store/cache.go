@@ -205,7 +205,14 @@ func (c *Cache[V]) Became(tx *Tx, key string, value V) {
 	})
 }
 
+// A Named value knows its own key. The cache then keeps no other text of it,
+// which would be one more object for the garbage collector to visit.
+type Named interface{ Key() string }
+
 func (c *Cache[V]) entry(key string, value V) *entry[V] {
+	if named, ok := any(value).(Named); ok {
+		key = named.Key()
+	}
 	return &entry[V]{of: c, key: key, value: value, bytes: c.size(value) + int64(len(key)) + entryBytes}
 }
 
