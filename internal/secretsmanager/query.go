@@ -125,8 +125,12 @@ func selectPage(tx *store.Tx, account, region string, by order, within *span, af
 	if after != nil {
 		where += fmt.Sprintf(` AND (%s, id) %s (%s, %s)`, by.column, compare, arg(after.key(by)), arg(after.ID))
 	}
-	return store.Collect(tx, secretRow, fmt.Sprintf(`SELECT %s FROM secrets WHERE %s ORDER BY %s %s, id %s LIMIT %s`,
-		secretColumns, where, by.column, direction, direction, arg(limit)), args...)
+	sorted := fmt.Sprintf(`ORDER BY %s %s, id %s`, by.column, direction, direction)
+	where += ` ` + sorted + ` LIMIT ` + arg(limit)
+	if within != nil && by.column != "name" { // an index in the order of names tells which few of many rows to read
+		where = `id IN (SELECT id FROM secrets WHERE ` + where + `) ` + sorted
+	}
+	return store.Collect(tx, secretRow, `SELECT `+secretColumns+` FROM secrets WHERE `+where, args...)
 }
 
 // countNames counts the names within a span, up to a limit.

@@ -34,6 +34,9 @@ CREATE TABLE secrets (
 CREATE INDEX secrets_by_creation ON secrets ((account || '/' || region), created_at, id);
 CREATE INDEX secrets_by_change ON secrets ((account || '/' || region), changed_at, id);
 CREATE INDEX secrets_by_access ON secrets ((account || '/' || region), accessed_at, id);
+-- What lists of the names with a prefix are sorted by, by default, without a look
+-- at the rows.
+CREATE INDEX secrets_by_name ON secrets (account, region, name, created_at, id);
 CREATE INDEX secrets_due ON secrets (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- kind is 'string', 'binary', or '' for a version that has no value yet.
