@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,7 +30,7 @@ type Metrics struct {
 
 	requests   *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
-	operations map[name]*operation // read-only once requests arrive
+	operations map[name]func() *operation // read-only once requests arrive
 	unknown    *operation
 	refused    [sigv4.Mismatch + 1]prometheus.Counter // by sigv4.Kind
 
@@ -76,7 +77,7 @@ func New(version string) *Metrics {
 			Help:    "Time from the end of a request's headers to the end of its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"service", "operation"}),
-		operations: map[name]*operation{},
+		operations: map[name]func() *operation{},
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "azekura_store_commit_duration_seconds",
 			Help:    "Time of COMMIT alone, which is the wait for the disk, of commits that succeeded.",
@@ -145,19 +146,20 @@ func (m *Metrics) operation(n name) *operation {
 
 // Service makes the series of a service's operations, from 0: what has not
 // happened yet is a figure too, and an alert on a first failure needs it. What
-// is not told here before the first request counts as unknown.
+// is not told here before the first request counts as unknown. They are made
+// when somebody looks: a start need not wait for a thousand series.
 func (m *Metrics) Service(s call.Service) {
 	for _, op := range s.Ops {
 		n := name{s.Name, op.Name}
-		m.operations[n] = m.operation(n)
+		m.operations[n] = sync.OnceValue(func() *operation { return m.operation(n) })
 	}
 }
 
 // Finished counts a request.
 func (m *Metrics) Finished(o wire.Outcome) {
-	op := m.operations[name{o.Service, o.Op}]
-	if op == nil {
-		op = m.unknown
+	op := m.unknown
+	if known := m.operations[name{o.Service, o.Op}]; known != nil {
+		op = known()
 	}
 	op.requests[class(o.Status)].Inc()
 	op.seconds.Observe(o.Duration.Seconds())
@@ -179,9 +181,15 @@ func (m *Metrics) Committed(c store.Commit) {
 // Handler answers with all figures. It runs at most two answers at a time: who
 // asks more often is not worth the server's time.
 func (m *Metrics) Handler(log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+	answer := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: 2,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, operation := range m.operations {
+			operation()
+		}
+		answer.ServeHTTP(w, r)
 	})
 }

@@ -152,7 +152,7 @@ func (w *value) broken(v reflect.Value, how tone) []string {
 	if tooSmall {
 		texts = append(texts, w.atLeast())
 	}
-	if w.pattern != nil && !w.pattern.MatchString(v.String()) {
+	if w.pattern != nil && !w.pattern().MatchString(v.String()) {
 		texts = append(texts, patternText(r))
 	}
 	if r.Enum != nil && !slices.Contains(r.Enum, v.String()) {

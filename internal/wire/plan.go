@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 
 	"azekura/internal/api"
 	"azekura/internal/api/shape"
@@ -36,7 +37,7 @@ type value struct {
 	goType    reflect.Type // without the pointer of an optional member
 	sensitive bool
 	rules     shape.Rules
-	pattern   *regexp.Regexp // nil if there is none
+	pattern   func() *regexp.Regexp // nil if there is none
 	structure *plan
 	elem, key *value
 }
@@ -100,9 +101,15 @@ func (p planner) value(t reflect.Type, tag reflect.StructTag, at shape.Level) (*
 	}
 	v := &value{goType: t, rules: rules}
 	if rules.Pattern != "" {
-		if v.pattern, err = shape.Regexp(rules.Pattern); err != nil {
-			return nil, err
-		}
+		// To compile all of an API's takes as long as the rest of a start. That
+		// each compiles was seen to when the shapes were generated.
+		v.pattern = sync.OnceValue(func() *regexp.Regexp {
+			re, err := shape.Regexp(rules.Pattern)
+			if err != nil {
+				panic(err)
+			}
+			return re
+		})
 	}
 	return v, p.describe(v, tag, at)
 }
