@@ -80,7 +80,8 @@ type Target struct {
 }
 
 // Allow returns nil if the caller may do the call's own operation on t, and
-// AWS's AccessDeniedException if not. It records target and decision.
+// AWS's AccessDeniedException if not, which names the target unless there is
+// none. It records target and decision.
 func (c *Call) Allow(t Target) error { return c.AllowAction(c.Service+":"+c.Op, t) }
 
 // AllowAction is Allow for another action that the call depends on, such as
@@ -90,15 +91,25 @@ func (c *Call) AllowAction(action string, t Target) error {
 	if d.Allowed {
 		return nil
 	}
-	return api.AccessDenied("User: %s is not authorized to perform: %s on resource: %s %s",
-		c.Principal.ARN, action, c.Resource, d.Because(action))
+	on := ""
+	if c.Resource != "*" {
+		on = " on resource: " + c.Resource
+	}
+	return api.AccessDenied("User: %s is not authorized to perform: %s%s %s", c.Principal.ARN, action, on, d.Because(action))
 }
 
 // Decide is AllowAction for who words the denial differently, or has to know
 // what decided. It records target and decision.
 func (c *Call) Decide(action string, t Target) policy.Decision {
 	c.Resource = cmp.Or(t.Named, t.ARN)
-	c.Decision = c.Policies.Decide(policy.Request{
+	c.Decision = c.Would(action, t)
+	return c.Decision
+}
+
+// Would is Decide for a question that is not the call's own, such as whether
+// its caller could undo what it is about to do. It records nothing.
+func (c *Call) Would(action string, t Target) policy.Decision {
+	return c.Policies.Decide(policy.Request{
 		Principal:       &c.Principal.Principal,
 		Action:          action,
 		Resource:        t.ARN,
@@ -106,7 +117,6 @@ func (c *Call) Decide(action string, t Target) policy.Decision {
 		Keys:            func(key string) ([]string, bool) { return c.key(&t, key) },
 		MustAllow:       t.MustAllow,
 	}, t.Policy)
-	return c.Decision
 }
 
 // As is a call of another operation of the same service that c's caller makes

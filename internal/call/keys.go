@@ -31,8 +31,17 @@ func (c *Call) keep(name, value string) []string {
 	return k.values[k.used-1][:]
 }
 
+// Learn gives the call a condition key, in lower case, that is not to be found
+// in the request as it is and has been looked up before anything is decided.
+func (c *Call) Learn(key, value string) { c.keep(key, value) }
+
 // key looks up a condition key, in lower case, for a decision about a target.
 func (c *Call) key(t *Target, key string) ([]string, bool) {
+	for i := range c.keys.used {
+		if c.keys.names[i] == key {
+			return c.keys.values[i][:], true
+		}
+	}
 	own, global := strings.CutPrefix(key, "aws:")
 	if values, ok := c.Principal.Claims[key]; ok && !global {
 		return values, true
@@ -48,11 +57,6 @@ func (c *Call) key(t *Target, key string) ([]string, bool) {
 		return c.optional(key, t.owner(c))
 	case "resourceorgid":
 		return c.optional(key, t.organization(c))
-	}
-	for i := range c.keys.used {
-		if c.keys.names[i] == key {
-			return c.keys.values[i][:], true
-		}
 	}
 	switch own {
 	case "calledvia":

@@ -73,7 +73,7 @@ func (s *draftStatement) at(fault *SyntaxError) *SyntaxError {
 	if fault.Detail != "" {
 		detail += ": " + fault.Detail
 	}
-	return &SyntaxError{Message: fault.Message, Detail: detail, Principal: fault.Principal}
+	return &SyntaxError{Message: fault.Message, Detail: detail, Principal: fault.Principal, PrincipalType: fault.PrincipalType}
 }
 
 func (d *draft) checkShape(kind Kind) *SyntaxError {

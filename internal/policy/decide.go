@@ -3,33 +3,33 @@ package policy
 import "strings"
 
 // Decide weighs the policies of s and the resource's own, which is nil if it
-// has none, for one request. See the package's comment for how. It does not
-// allocate, unless the request's Keys do or a statement uses more than a few
-// variables in one text.
+// has none, for one request. See the package's comment for how. It allocates
+// when a set is asked about an action for the first time, and otherwise only
+// what the request's Keys do.
 func (s *Set) Decide(r Request, resource *Document) Decision {
-	e := evaluation{request: r}
-	e.prepare()
+	e := evaluationOf(r)
 	return e.decide(s, resource)
 }
 
 // An evaluation is one request in front of one statement after the other.
 type evaluation struct {
 	request   Request
-	principal Principal
+	principal *Principal
 	mask      uint64 // of the action, see actionMask
 	colon     int    // where the fifth colon of the resource is, -1 if it is no ARN
 	bounded   bool   // the caller has a permissions boundary
 
-	values  [4]string // that the variables of one pattern stand for
-	missing *[]string // if not nil, collects the keys that were not there
+	missing func(name string) // if not nil, is told of keys that are not there
 }
 
-func (e *evaluation) prepare() {
-	if e.request.Principal != nil {
-		e.principal = *e.request.Principal
+// evaluationOf takes of a request what no statement changes. To make it here
+// and not in place keeps it, and the request's Keys, off the heap.
+func evaluationOf(r Request) evaluation {
+	e := evaluation{request: r, principal: r.Principal, mask: actionMask(r.Action), colon: fifthColon(r.Resource)}
+	if e.principal == nil {
+		e.principal = &Principal{}
 	}
-	e.mask = actionMask(e.request.Action)
-	e.colon = fifthColon(e.request.Resource)
+	return e
 }
 
 func (e *evaluation) decide(s *Set, resource *Document) Decision {
@@ -153,12 +153,12 @@ func (e *evaluation) weighResource(d *Document) outcome {
 			continue
 		}
 		if st.deny {
-			if st.covers(&e.principal, e.bounded) && e.matches(st) {
+			if st.covers(e.principal, e.bounded) && e.matches(st) {
 				return outcome{denied: true, statement: st.label}
 			}
 			continue
 		}
-		if g := st.grants(&e.principal); g > o.grade && e.matches(st) {
+		if g := st.grants(e.principal); g > o.grade && e.matches(st) {
 			o = outcome{allowed: true, grade: g, statement: st.label}
 		}
 	}
@@ -198,16 +198,13 @@ func (e *evaluation) matchesResource(s *statement) bool {
 	}
 	for i := range s.resources {
 		p := &s.resources[i]
-		var values []string
-		if len(p.vars) > 0 {
-			var ok bool
-			if values, ok = e.resolve(p); !ok && s.notResource {
+		if len(p.vars) > 0 && !e.resolves(p) {
+			if s.notResource {
 				return false
-			} else if !ok {
-				continue
 			}
+			continue
 		}
-		if e.colon >= 0 && p.match(e.request.Resource, values, e.colon) {
+		if e.colon >= 0 && p.match(e.request.Resource, e, e.colon) {
 			return !s.notResource
 		}
 	}
@@ -222,7 +219,7 @@ func (e *evaluation) lookup(key, name string) []string {
 		}
 	}
 	if len(values) == 0 && e.missing != nil {
-		*e.missing = append(*e.missing, name)
+		e.missing(name)
 	}
 	return values
 }

@@ -32,8 +32,8 @@ func (s *Set) Explain(r Request, resource *Document) Explanation {
 		s = &Set{}
 	}
 	var missing []string
-	e := evaluation{request: r, missing: &missing}
-	e.prepare()
+	e := evaluationOf(r)
+	e.missing = func(name string) { missing = append(missing, name) }
 	x := Explanation{Decision: s.Decide(r, resource), Organization: true, Boundary: true}
 	for _, level := range s.organization {
 		x.Organization = x.allows(&e, OrganizationPolicy, level).Allowed && x.Organization
@@ -81,7 +81,7 @@ func (x *Explanation) consents(e *evaluation, d *Document) Decision {
 	}
 	for j := range d.statements {
 		st := &d.statements[j]
-		about := st.deny && st.covers(&e.principal, e.bounded) || !st.deny && st.grants(&e.principal) != toNobody
+		about := st.deny && st.covers(e.principal, e.bounded) || !st.deny && st.grants(e.principal) != toNobody
 		if about && st.bearsOn(e.request.Action) && e.matches(st) {
 			x.Matched = append(x.Matched, Match{d.policyType(), "", j, st.label, st.deny})
 		}

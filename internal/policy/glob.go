@@ -131,9 +131,10 @@ func (g *glob) simplify(d dialect) {
 	}
 }
 
-// match says whether s is of the glob's form, with values in the place of its
-// variables. No wildcard stands for a colon of s up to the one at colon.
-func (g *glob) match(s string, values []string, colon int) bool {
+// match says whether s is of the glob's form, with the values that its
+// variables have in e, which is needed for those only. No wildcard stands for a
+// colon of s up to the one at colon.
+func (g *glob) match(s string, e *evaluation, colon int) bool {
 	switch g.kind {
 	case globExact:
 		return g.text == s || g.fold && strings.EqualFold(g.text, s)
@@ -146,15 +147,16 @@ func (g *glob) match(s string, values []string, colon int) bool {
 	if first := &g.tokens[0]; first.kind == literalToken && !g.fold && !strings.HasPrefix(s, first.text) {
 		return false
 	}
-	return g.search(s, values, colon)
+	return g.search(s, e, colon)
 }
 
 // search looks back only to the last star: what an earlier one stands for need
 // not change, since a later star can take up whatever it would have left over,
 // except a colon that neither may cross. So a hostile pattern costs at most
 // len(pattern)*len(s) steps.
-func (g *glob) search(s string, values []string, colon int) bool {
+func (g *glob) search(s string, e *evaluation, colon int) bool {
 	t, v, i := 0, 0, 0 // the next token, variable, byte of s
+	seen, value := -1, ""
 	star, starVar, mark := -1, 0, 0
 	for {
 		if t == len(g.tokens) && i == len(s) {
@@ -165,13 +167,19 @@ func (g *glob) search(s string, values []string, colon int) bool {
 				return i > colon
 			}
 			star, starVar, mark = t, v, i
-		} else if n, ok := g.step(t, v, s, i, values, colon); ok {
-			if g.tokens[t].kind == variableToken {
-				v++
-			}
-			t, i = t+1, i+n
-			continue
 		} else {
+			isVariable := t < len(g.tokens) && g.tokens[t].kind == variableToken
+			if isVariable && seen != v {
+				seen = v
+				value, _ = e.valueOf(&g.vars[v])
+			}
+			if n, ok := g.step(t, s, i, value, colon); ok {
+				if isVariable {
+					v++
+				}
+				t, i = t+1, i+n
+				continue
+			}
 			if star < 0 || mark >= len(s) || s[mark] == ':' && mark <= colon {
 				return false
 			}
@@ -186,8 +194,8 @@ func (g *glob) search(s string, values []string, colon int) bool {
 }
 
 // step says whether a token that is no star matches what is at i, and how many
-// bytes of it.
-func (g *glob) step(t, v int, s string, i int, values []string, colon int) (int, bool) {
+// bytes of it. value is what it stands for if it is a variable.
+func (g *glob) step(t int, s string, i int, value string, colon int) (int, bool) {
 	if t == len(g.tokens) {
 		return 0, false
 	}
@@ -195,7 +203,7 @@ func (g *glob) step(t, v int, s string, i int, values []string, colon int) (int,
 	case literalToken:
 		return g.cut(s[i:], tok.text)
 	case variableToken:
-		return g.cut(s[i:], values[v])
+		return g.cut(s[i:], value)
 	}
 	if i == len(s) || s[i] == ':' && i <= colon {
 		return 0, false

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -76,7 +77,7 @@ func (l *layer) shortlist(e *evaluation) ([]place, bool) {
 			fresh = append(fresh, place{uint16(i), uint16(j)})
 		}
 	}
-	longer := append(slices.Clip(known), shortlist{e.request.Action, fresh})
+	longer := append(slices.Clip(known), shortlist{strings.Clone(e.request.Action), fresh})
 	l.known.Store(&longer) // who loses a race makes the list again
 	return fresh, true
 }

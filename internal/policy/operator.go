@@ -130,7 +130,7 @@ func (e *evaluation) equals(c *condition, value string) bool {
 	}
 	for i := range c.patterns {
 		p := &c.patterns[i]
-		if variables, ok := e.resolve(p); ok && p.match(value, variables, colon) {
+		if e.resolves(p) && p.match(value, e, colon) {
 			return true
 		}
 	}

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"encoding/json"
-	"strings"
-)
+import "strings"
 
 // A Place is where a character of a document stands, as the simulator of IAM
 // counts: lines from 1, and columns from 2.
@@ -71,75 +68,4 @@ func ContextKeys(text string) ([]string, error) {
 		}
 	}
 	return keys, nil
-}
-
-// MapPrincipals is a document with other names for its AWS principals: to is
-// asked for each that is not a wildcard or an account, and its answer takes
-// the place of the principal. The rest of the text stays as it is, byte for
-// byte. The error is that of to, or a *SyntaxError.
-func MapPrincipals(text string, to func(principal string) (string, error)) (string, error) {
-	tree, err := readTree(text)
-	if err != nil {
-		return "", syntax("%v", err)
-	}
-	var b strings.Builder
-	done := 0
-	for _, n := range tree.awsPrincipals() {
-		if n.text == "*" || isDigits(n.text) || strings.HasSuffix(n.text, ":root") {
-			continue
-		}
-		name, err := to(n.text)
-		if err != nil {
-			return "", err
-		}
-		if name == n.text {
-			continue
-		}
-		quoted, err := json.Marshal(name)
-		if err != nil {
-			return "", err
-		}
-		b.WriteString(text[done:n.start])
-		b.Write(quoted)
-		done = n.end
-	}
-	b.WriteString(text[done:])
-	return b.String(), nil
-}
-
-// awsPrincipals are the texts under AWS in a document's Principal and
-// NotPrincipal elements, in the order of the text.
-func (n node) awsPrincipals() []node {
-	var found []node
-	for _, statement := range n.member("Statement").items() {
-		for _, m := range statement.members {
-			if m.name != "Principal" && m.name != "NotPrincipal" {
-				continue
-			}
-			for _, p := range m.value.member("AWS").items() {
-				if p.kind == stringNode {
-					found = append(found, p)
-				}
-			}
-		}
-	}
-	return found
-}
-
-func (n node) member(name string) node {
-	for _, m := range n.members {
-		if m.name == name {
-			return m.value
-		}
-	}
-	return node{kind: listNode}
-}
-
-// items are the members of a list, or the one value that may stand in its
-// place.
-func (n node) items() []node {
-	if n.kind == listNode {
-		return n.list
-	}
-	return []node{n}
 }

@@ -53,24 +53,25 @@ func variablesOf(text string) (variables []variable, ok bool) {
 	}
 }
 
-// resolve finds what the variables of a glob stand for. One without a value,
-// or with more than one, has none, unless it has a default.
-func (e *evaluation) resolve(g *glob) ([]string, bool) {
-	if len(g.vars) == 0 {
-		return nil, true
-	}
-	values := e.values[:0]
+// resolves says whether all variables of a glob stand for something. One
+// without a value does not, nor one with more than one.
+func (e *evaluation) resolves(g *glob) bool {
 	for i := range g.vars {
-		v := &g.vars[i]
-		found := e.lookup(v.key, v.name)
-		switch {
-		case len(found) == 1:
-			values = append(values, found[0])
-		case len(found) == 0 && v.hasFallback:
-			values = append(values, v.fallback)
-		default:
-			return nil, false
+		if _, ok := e.valueOf(&g.vars[i]); !ok {
+			return false
 		}
 	}
-	return values, true
+	return true
+}
+
+// valueOf is what a variable stands for. A default is only for one that is
+// missing.
+func (e *evaluation) valueOf(v *variable) (string, bool) {
+	switch found := e.lookup(v.key, v.name); len(found) {
+	case 0:
+		return v.fallback, v.hasFallback
+	case 1:
+		return found[0], true
+	}
+	return "", false
 }

@@ -22,6 +22,7 @@ func (s *Service) CreateSecret(ctx context.Context, c *call.Call, in *model.Crea
 	if err != nil {
 		return nil, err
 	}
+	s.learnKey(ctx, c, in.KmsKeyId)
 	target := call.Target{ARN: arnOf(c.Principal.Account, c.Region, *in.Name, "??????"), Named: *in.Name, Account: c.Principal.Account, Keys: requestKeys(c, nil)}
 	if err := c.Allow(target); err != nil {
 		return nil, err

@@ -1,50 +1,80 @@
 package secretsmanager
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
+	"azekura/internal/kms"
 	"azekura/internal/policy"
 )
 
 // requestKeys are the condition keys of Secrets Manager for a call on a
 // secret, nil if there is none. A key is present only if the request has the
-// member, so that policies can insist on one with Null.
+// member, so that policies can insist on one with Null; and only for the
+// operations that AWS lists it for.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
 func requestKeys(c *call.Call, sec *secret) policy.Keys {
 	return func(key string) ([]string, bool) {
 		if tag, ok := strings.CutPrefix(key, "aws:requesttag/"); ok {
-			return tagKey(requestTags(c.Input), tag)
+			return tagKey(c, requestTags(c.Input), tag)
 		}
 		if key == "aws:tagkeys" {
 			return requestTagKeys(c.Input)
 		}
-		own, ok := strings.CutPrefix(key, "secretsmanager:")
-		if !ok {
-			own, ok = strings.CutPrefix(key, "aws:")
-			if !ok || !strings.HasPrefix(own, "resourcetag/") {
-				return nil, false
-			}
+		own, isOwn := strings.CutPrefix(key, "secretsmanager:")
+		if !isOwn {
+			own = strings.TrimPrefix(key, "aws:")
 		}
-		if sec != nil {
-			if tag, ok := strings.CutPrefix(own, "resourcetag/"); ok {
-				return tagKey(sec.tags, tag)
-			}
-			if own == "secretid" {
-				return []string{sec.arn()}, true
-			}
+		if tag, ok := strings.CutPrefix(own, "resourcetag/"); ok {
+			return resourceTag(c, sec, tag)
 		}
-		return inputKey(c.Input, own)
+		if !isOwn {
+			return nil, false
+		}
+		if value, present := secretKey(sec, own); present {
+			return c.Value(value)
+		}
+		if value, present := inputKey(c.Input, own); present {
+			return c.Value(value)
+		}
+		return nil, false
 	}
 }
 
+// resourceTag is a tag of the secret; of one that is to be created, of the
+// request.
+func resourceTag(c *call.Call, sec *secret, name string) ([]string, bool) {
+	if sec != nil {
+		return tagKey(c, sec.tags, name)
+	}
+	if in, isCreate := c.Input.(*model.CreateSecretInput); isCreate {
+		return tagKey(c, in.Tags, name)
+	}
+	return nil, false
+}
+
+// secretKey is a key of the secret, without its prefix.
+func secretKey(sec *secret, key string) (value string, present bool) {
+	if sec == nil {
+		return "", false
+	}
+	switch key {
+	case "secretid":
+		return sec.arn(), true
+	case "secretprimaryregion":
+		return sec.region, true
+	}
+	return "", false
+}
+
 // tagKey is the value of the tag that a condition key names, letter case aside.
-func tagKey(tags []model.Tag, name string) ([]string, bool) {
+func tagKey(c *call.Call, tags []model.Tag, name string) ([]string, bool) {
 	for _, t := range tags {
 		if strings.EqualFold(*t.Key, name) {
-			return []string{tagValue(t)}, true
+			return c.Value(tagValue(t))
 		}
 	}
 	return nil, false
@@ -73,40 +103,73 @@ func requestTagKeys(in any) ([]string, bool) {
 
 // inputKey is the condition key, without its prefix and in lower case, that a
 // member of the request stands for.
-func inputKey(in any, key string) ([]string, bool) {
-	members := map[string]any{}
+func inputKey(in any, key string) (value string, present bool) {
 	switch in := in.(type) {
-	case *model.CreateSecretInput:
-		members = map[string]any{"name": in.Name, "description": in.Description, "kmskeyid": in.KmsKeyId, "type": in.Type,
-			"forceoverwritereplicasecret": in.ForceOverwriteReplicaSecret}
-	case *model.UpdateSecretInput:
-		members = map[string]any{"description": in.Description, "kmskeyid": in.KmsKeyId, "type": in.Type}
-	case *model.DeleteSecretInput:
-		members = map[string]any{"forcedeletewithoutrecovery": in.ForceDeleteWithoutRecovery, "recoverywindowindays": in.RecoveryWindowInDays}
 	case *model.GetSecretValueInput:
-		members = map[string]any{"versionid": in.VersionId, "versionstage": in.VersionStage}
-	case *model.PutResourcePolicyInput:
-		members = map[string]any{"blockpublicpolicy": in.BlockPublicPolicy}
+		switch key {
+		case "versionid":
+			return keyText(in.VersionId)
+		case "versionstage":
+			return keyText(in.VersionStage)
+		}
 	case *model.UpdateSecretVersionStageInput:
-		members = map[string]any{"versionstage": in.VersionStage}
+		if key == "versionstage" {
+			return keyText(in.VersionStage)
+		}
+	case *model.DeleteSecretInput:
+		switch key {
+		case "forcedeletewithoutrecovery":
+			return keyFlag(in.ForceDeleteWithoutRecovery)
+		case "recoverywindowindays":
+			if in.RecoveryWindowInDays != nil {
+				return strconv.FormatInt(*in.RecoveryWindowInDays, 10), true
+			}
+		}
+	case *model.PutResourcePolicyInput:
+		if key == "blockpublicpolicy" {
+			return keyFlag(in.BlockPublicPolicy)
+		}
+	case *model.CreateSecretInput:
+		switch key {
+		case "name":
+			return keyText(in.Name)
+		case "forceoverwritereplicasecret":
+			return keyFlag(in.ForceOverwriteReplicaSecret)
+		}
+		return describingKey(key, in.Description, in.KmsKeyId, in.Type)
+	case *model.UpdateSecretInput:
+		return describingKey(key, in.Description, in.KmsKeyId, in.Type)
 	}
-	return keyText(members[key])
+	return "", false
 }
 
-func keyText(member any) ([]string, bool) {
-	switch m := member.(type) {
-	case *string:
-		if m != nil {
-			return []string{*m}, true
-		}
-	case *bool:
-		if m != nil {
-			return []string{strconv.FormatBool(*m)}, true
-		}
-	case *int64:
-		if m != nil {
-			return []string{strconv.FormatInt(*m, 10)}, true
-		}
+// describingKey is a key that CreateSecret and UpdateSecret have in common.
+func describingKey(key string, description, kmsKeyID, kind *string) (value string, present bool) {
+	switch key {
+	case "description":
+		return keyText(description)
+	case "kmskeyid":
+		return keyText(kmsKeyID)
+	case "type":
+		return keyText(kind)
 	}
-	return nil, false
+	return "", false
+}
+
+func keyText(member *string) (value string, present bool) { return deref(member), member != nil }
+
+func keyFlag(member *bool) (value string, present bool) {
+	return strconv.FormatBool(member != nil && *member), member != nil
+}
+
+// learnKey finds out which key a KmsKeyId means, for secretsmanager:KmsKeyArn.
+// One that means none makes the call fail later, if it is allowed at all. The
+// default key is not made for a caller of whom nothing is known yet.
+func (s *Service) learnKey(ctx context.Context, c *call.Call, kmsKeyID *string) {
+	if kmsKeyID == nil || *kmsKeyID == "" || strings.HasSuffix(*kmsKeyID, kms.DefaultAlias) {
+		return
+	}
+	if key, err := s.kms.Resolve(ctx, c, *kmsKeyID); err == nil {
+		c.Learn("secretsmanager:kmskeyarn", key.ARN)
+	}
 }

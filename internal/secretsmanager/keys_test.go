@@ -41,6 +41,13 @@ func TestConditionKeys(t *testing.T) {
 		{&model.PutResourcePolicyInput{BlockPublicPolicy: new(false)}, sec, "secretsmanager:blockpublicpolicy", []string{"false"}},
 		{&model.UpdateSecretInput{KmsKeyId: new("k")}, sec, "secretsmanager:kmskeyid", []string{"k"}},
 		{&model.UpdateSecretVersionStageInput{VersionStage: new("x")}, sec, "secretsmanager:versionstage", []string{"x"}},
+		{&model.GetSecretValueInput{}, sec, "secretsmanager:secretprimaryregion", []string{"us-east-1"}},
+		{&model.CreateSecretInput{Tags: tags}, nil, "aws:resourcetag/env", []string{"prod"}},
+		{&model.CreateSecretInput{Tags: tags}, nil, "secretsmanager:resourcetag/env", []string{"prod"}},
+		{&model.TagResourceInput{Tags: tags}, sec, "aws:resourcetag/env", nil},
+		{&model.CreateSecretInput{Type: new("x")}, nil, "secretsmanager:type", []string{"x"}},
+		{&model.PutSecretValueInput{}, sec, "secretsmanager:versionstage", nil},
+		{&model.ListSecretsInput{}, nil, "secretsmanager:name", nil},
 		{nil, nil, "aws:sourceip", nil},
 	} {
 		got, present := requestKeys(&call.Call{Input: tt.in}, tt.on)(tt.key)

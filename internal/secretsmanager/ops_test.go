@@ -132,21 +132,21 @@ func TestDependentPermissions(t *testing.T) {
 		w.policies = policy.NewSet(policy.Policy{Name: "some", Document: doc})
 	}
 	denied := func(action, on string) string {
-		return "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:" + action + " on resource: " + on +
+		return "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:" + action + on +
 			" because no identity-based policy allows the secretsmanager:" + action + " action"
 	}
 	allow(`"secretsmanager:CreateSecret"`)
 	tagged := &model.CreateSecretInput{Name: new("t"), ClientRequestToken: token("t"), Tags: []model.Tag{{Key: new("k"), Value: new("v")}}}
-	refuse(w, w.CreateSecret, tagged, "AccessDeniedException", denied("TagResource", "t"))
+	refuse(w, w.CreateSecret, tagged, "AccessDeniedException", denied("TagResource", " on resource: t"))
 	allow(`"secretsmanager:CreateSecret","secretsmanager:TagResource"`)
 	do(w, w.CreateSecret, tagged)
 
 	allow(`"secretsmanager:ValidateResourcePolicy"`)
-	refuse(w, w.ValidateResourcePolicy, &model.ValidateResourcePolicyInput{ResourcePolicy: new("{}")}, "AccessDeniedException", denied("PutResourcePolicy", "*"))
+	refuse(w, w.ValidateResourcePolicy, &model.ValidateResourcePolicyInput{ResourcePolicy: new("{}")}, "AccessDeniedException", denied("PutResourcePolicy", ""))
 
 	allow(`"secretsmanager:BatchGetSecretValue"`)
 	byName := []model.Filter{{Key: new("name"), Values: []string{"s"}}}
-	refuse(w, w.BatchGetSecretValue, &model.BatchGetSecretValueInput{Filters: byName}, "AccessDeniedException", denied("ListSecrets", "*"))
+	refuse(w, w.BatchGetSecretValue, &model.BatchGetSecretValueInput{Filters: byName}, "AccessDeniedException", denied("ListSecrets", ""))
 	allow(`"secretsmanager:BatchGetSecretValue","secretsmanager:ListSecrets"`)
 	out := do(w, w.BatchGetSecretValue, &model.BatchGetSecretValueInput{Filters: byName})
 	if len(out.SecretValues) != 0 || len(out.Errors) != 1 || *out.Errors[0].ErrorCode != "AccessDeniedException" {

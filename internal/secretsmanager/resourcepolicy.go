@@ -3,10 +3,12 @@ package secretsmanager
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
+	"azekura/internal/iam"
 	"azekura/internal/policy"
 	"azekura/internal/store"
 )
@@ -15,21 +17,21 @@ import (
 // it had.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html
 func (s *Service) PutResourcePolicy(ctx context.Context, c *call.Call, in *model.PutResourcePolicyInput) (*model.PutResourcePolicyOutput, error) {
-	sec, err := s.update(ctx, c, *in.SecretId, func(_ *store.Tx, sec *secret) error {
+	sec, err := s.update(ctx, c, *in.SecretId, func(tx *store.Tx, sec *secret) error {
 		if err := sec.alive(); err != nil {
 			return err
 		}
-		doc, err := parsePolicy(*in.ResourcePolicy)
+		doc, stored, err := readPolicy(tx, *in.ResourcePolicy)
 		if err != nil {
 			return err
 		}
 		if in.BlockPublicPolicy != nil && *in.BlockPublicPolicy && doc.Public() {
 			return model.PublicPolicy("%s", publicText)
 		}
-		if locksOut(c, doc) {
+		if locksOut(c, sec.target(c), doc) {
 			return model.InvalidRequest("%s", lockOutText)
 		}
-		sec.policyText = *in.ResourcePolicy
+		sec.policyText = stored
 		sec.changed = api.At(c.Time)
 		return nil
 	})
@@ -46,27 +48,45 @@ const (
 	lockOutText = "Your requested changes will not allow you to manage this secret in the future."
 )
 
-func parsePolicy(text string) (*policy.Document, error) {
-	doc, err := policy.Parse(text, policy.Resource)
-	if err == nil {
-		return doc, nil
+// readPolicy checks a resource policy, and returns it as it is stored, too:
+// with unique ids in the place of users and roles, who have to exist.
+func readPolicy(tx *store.Tx, text string) (doc *policy.Document, stored string, err error) {
+	if doc, err = policy.Parse(text, policy.Resource); err == nil {
+		stored, err = iam.StorePrincipals(tx, text)
+	}
+	fault, ok := errors.AsType[*policy.SyntaxError](err)
+	if !ok {
+		return doc, stored, err
 	}
 	e := model.MalformedPolicyDocument("This resource policy contains a syntax error.")
-	if fault, ok := errors.AsType[*policy.SyntaxError](err); ok && fault.Principal != "" {
+	switch {
+	case fault.Principal == "":
+	case fault.PrincipalType == "Service":
+		e.Message = "This resource policy contains an unsupported service principal."
+	default:
 		e.Message = "This resource policy contains an unsupported principal."
 	}
 	e.Err = err
-	return nil, e
+	return nil, "", e
 }
 
 // locksOut says whether a policy would take from its author the right to
-// change it again.
-func locksOut(c *call.Call, doc *policy.Document) bool {
-	return doc.LocksOut(&c.Principal.Principal, []string{"secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy"})
+// change it again: in a call like this one, or in any.
+func locksOut(c *call.Call, target call.Target, doc *policy.Document) bool {
+	actions := []string{"secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy"}
+	if doc.LocksOut(&c.Principal.Principal, actions) {
+		return true
+	}
+	target.Policy = doc
+	return slices.ContainsFunc(actions, func(action string) bool {
+		d := c.Would(action, target)
+		return d.Explicit && d.Type == policy.ResourcePolicy
+	})
 }
 
-// GetResourcePolicy shows a secret's resource policy as it was put; the member
-// is absent if there is none.
+// GetResourcePolicy shows a secret's resource policy as it was put, but for the
+// users and roles in it: they go by the names that they have now, and by their
+// unique ids if they are gone. The member is absent if there is no policy.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetResourcePolicy.html
 func (s *Service) GetResourcePolicy(ctx context.Context, c *call.Call, in *model.GetResourcePolicyInput) (*model.GetResourcePolicyOutput, error) {
 	sec, err := s.authorized(ctx, c, *in.SecretId)
@@ -76,7 +96,17 @@ func (s *Service) GetResourcePolicy(ctx context.Context, c *call.Call, in *model
 	if err := sec.alive(); err != nil {
 		return nil, err
 	}
-	return &model.GetResourcePolicyOutput{ARN: new(sec.arn()), Name: &sec.name, ResourcePolicy: unlessZero(&sec.policyText)}, nil
+	shown := sec.policyText
+	if shown != "" {
+		err = s.db.View(ctx, func(tx *store.Tx) error {
+			shown, err = iam.ShowPrincipals(tx, sec.policyText)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &model.GetResourcePolicyOutput{ARN: new(sec.arn()), Name: &sec.name, ResourcePolicy: unlessZero(&shown)}, nil
 }
 
 // DeleteResourcePolicy removes a secret's resource policy, if it has one.
@@ -100,10 +130,15 @@ func (s *Service) DeleteResourcePolicy(ctx context.Context, c *call.Call, in *mo
 // nothing. A syntax error is an error of the call, the rest are entries.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ValidateResourcePolicy.html
 func (s *Service) ValidateResourcePolicy(ctx context.Context, c *call.Call, in *model.ValidateResourcePolicyInput) (*model.ValidateResourcePolicyOutput, error) {
-	if err := s.mayValidate(ctx, c, in.SecretId); err != nil {
+	target, err := s.mayValidate(ctx, c, in.SecretId)
+	if err != nil {
 		return nil, err
 	}
-	doc, err := parsePolicy(*in.ResourcePolicy)
+	var doc *policy.Document
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		doc, _, err = readPolicy(tx, *in.ResourcePolicy)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +146,7 @@ func (s *Service) ValidateResourcePolicy(ctx context.Context, c *call.Call, in *
 	if doc.Public() {
 		found = append(found, model.ValidationErrorsEntry{CheckName: new("BlockPublicPolicyCheck"), ErrorMessage: new(publicText)})
 	}
-	if locksOut(c, doc) {
+	if locksOut(c, target, doc) {
 		found = append(found, model.ValidationErrorsEntry{CheckName: new("LockOutCheck"), ErrorMessage: new(lockOutText)})
 	}
 	return &model.ValidateResourcePolicyOutput{PolicyValidationPassed: new(len(found) == 0), ValidationErrors: found}, nil
@@ -119,19 +154,19 @@ func (s *Service) ValidateResourcePolicy(ctx context.Context, c *call.Call, in *
 
 // mayValidate decides about a ValidateResourcePolicy, which needs the right to
 // put the policy, too, whether or not it names a secret.
-func (s *Service) mayValidate(ctx context.Context, c *call.Call, secretID *string) error {
+func (s *Service) mayValidate(ctx context.Context, c *call.Call, secretID *string) (call.Target, error) {
 	target := everything(c)
 	if secretID != nil {
 		sec, err := s.authorized(ctx, c, *secretID)
 		if err != nil {
-			return err
+			return target, err
 		}
 		if err := sec.alive(); err != nil {
-			return err
+			return target, err
 		}
 		target = sec.target(c)
 	} else if err := c.Allow(target); err != nil {
-		return err
+		return target, err
 	}
-	return c.AllowAction("secretsmanager:PutResourcePolicy", target)
+	return target, c.AllowAction("secretsmanager:PutResourcePolicy", target)
 }

@@ -24,6 +24,7 @@ func (s *Service) UpdateSecret(ctx context.Context, c *call.Call, in *model.Upda
 	if err != nil {
 		return nil, err
 	}
+	s.learnKey(ctx, c, in.KmsKeyId)
 	if value == nil {
 		return s.updateMetadata(ctx, c, in)
 	}

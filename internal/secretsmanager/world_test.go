@@ -34,6 +34,8 @@ type world struct {
 	db       *store.DB
 	now      time.Time
 	policies *policy.Set
+	caller   *call.Principal // nil is the user ann of account
+	keyring  *seal.Keyring
 	account  string
 	region   string
 }
@@ -50,7 +52,7 @@ func worldOver(t *testing.T, db *store.DB) *world {
 		Service: New(Config{
 			DB: db, KMS: kms.New(kms.Config{DB: db, Keyring: keyring}), Keyring: keyring, Log: slog.New(slog.DiscardHandler),
 		}),
-		t: t, db: db,
+		t: t, db: db, keyring: keyring,
 		now:      time.Date(2026, 3, 14, 15, 9, 26, 535_000_000, time.UTC),
 		policies: everythingAllowed(t),
 		account:  account, region: region,
@@ -73,9 +75,13 @@ func (w *world) ann() policy.Principal {
 
 // call is a request of an operation by the world's caller, at its time.
 func (w *world) call(op string, in any) *call.Call {
+	caller := call.Principal{Principal: w.ann(), UserName: "ann"}
+	if w.caller != nil {
+		caller = *w.caller
+	}
 	return &call.Call{
 		ID: uuid.NewString(), Time: w.now, Service: "secretsmanager", Op: op, Input: in, Region: w.region,
-		Principal: call.Principal{Principal: w.ann(), UserName: "ann"},
+		Principal: caller,
 		Policies:  w.policies, SourceIP: netip.MustParseAddr("127.0.0.1"),
 	}
 }
