@@ -224,8 +224,18 @@ func TestWithLeavesTheSetAlone(t *testing.T) {
 
 func TestBecause(t *testing.T) {
 	for want, d := range map[string]Decision{
-		"because no identity-based policy allows the iam:GetUser action": {},
-		"with an explicit deny in an identity-based policy":              {Explicit: true},
+		"because no identity-based policy allows the iam:GetUser action":  {},
+		"because no resource-based policy allows the iam:GetUser action":  {Type: ResourcePolicy},
+		"because no permissions boundary allows the iam:GetUser action":   {Type: BoundaryPolicy},
+		"because no session policy allows the iam:GetUser action":         {Type: SessionPolicy},
+		"because no service control policy allows the iam:GetUser action": {Type: OrganizationPolicy},
+		"because no role trust policy allows the iam:GetUser action":      {Type: TrustPolicy},
+		"with an explicit deny in an identity-based policy":               {Explicit: true},
+		"with an explicit deny in a resource-based policy":                {Explicit: true, Type: ResourcePolicy},
+		"with an explicit deny in a permissions boundary":                 {Explicit: true, Type: BoundaryPolicy},
+		"with an explicit deny in a session policy":                       {Explicit: true, Type: SessionPolicy},
+		"with an explicit deny in a service control policy":               {Explicit: true, Type: OrganizationPolicy},
+		"with an explicit deny in the role trust policy":                  {Explicit: true, Type: TrustPolicy},
 	} {
 		if got := d.Because("iam:GetUser"); got != want {
 			t.Errorf("got %q, want %q", got, want)
