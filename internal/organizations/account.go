@@ -215,16 +215,13 @@ func (s *Service) insertMember(tx *store.Tx, org *organization, a account, roleN
 	if roleName != nil && *roleName != "" {
 		role = *roleName
 	}
-	for {
+	err = store.ErrConflict
+	for try := 0; try < 10 && errors.Is(err, store.ErrConflict); try++ {
 		a.id = newAccountID()
-		err := s.add(tx, Member{ID: a.id, RoleName: role, Management: org.management, Created: a.joined})
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		break
+		err = s.add(tx, Member{ID: a.id, RoleName: role, Management: org.management, Created: a.joined})
+	}
+	if err != nil {
+		return "", err
 	}
 	s.accounts.Changed(tx, a.id)
 	if err := insertAccount(tx, a); err != nil || !org.guarded {
