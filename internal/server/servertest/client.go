@@ -70,14 +70,31 @@ func (c *Client) Request(ctx context.Context, op string, in any) (*http.Request,
 	if err != nil {
 		return nil, err
 	}
+	return c.request(ctx, "secretsmanager", "secretsmanager."+op, body)
+}
+
+func (c *Client) request(ctx context.Context, service, target string, body []byte) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+"/", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "secretsmanager."+op)
-	sigv4.Sign(r, c.Credentials, c.Region, "secretsmanager", sha256.Sum256(body), time.Now())
+	r.Header.Set("X-Amz-Target", target)
+	sigv4.Sign(r, c.Credentials, c.Region, service, sha256.Sum256(body), time.Now())
 	return r, nil
+}
+
+// Organizations calls an operation of Organizations, with in as its JSON input.
+func (c *Client) Organizations(ctx context.Context, op string, in any) (status int, body map[string]any, err error) {
+	text, err := json.Marshal(in)
+	if err != nil {
+		return 0, nil, err
+	}
+	r, err := c.request(ctx, "organizations", "AWSOrganizationsV20161128."+op, text)
+	if err != nil {
+		return 0, nil, err
+	}
+	return c.send(r)
 }
 
 // Query calls an operation of IAM or STS, which speak the query protocol, with
