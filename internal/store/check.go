@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,6 +124,7 @@ func (c *checker) join(all []held) *round {
 // run goes on for as long as somebody waits.
 func (c *checker) run() {
 	for {
+		runtime.Gosched() // those who are about to ask share this round
 		c.mu.Lock()
 		r := c.next
 		c.next = nil // from here on the round takes nobody in

@@ -13,9 +13,10 @@ import (
 	"azekura/internal/store/storetest/postgres"
 )
 
-// cacheOfKeys is a cache-bytes with which a server keeps its credentials and
-// KMS keys, and of secrets a dozen: each read of another one loads its rows.
-const cacheOfKeys = 40_000
+// cacheOfKeys is a cache-bytes with which a server keeps its access key, user
+// and KMS key, and of secrets some dozens: nearly each read loads the rows of
+// its own.
+const cacheOfKeys = 200_000
 
 // A cluster is a PostgreSQL server with the secrets of the working set, and two
 // servers of ours over it.
@@ -30,8 +31,8 @@ func (b *bench) postgres() (section, error) {
 	s := section{title: "Over PostgreSQL"}
 	secrets := min(workingSet, b.secrets)
 	s.text = fmt.Sprintf(`GetSecretValue of %s unchanged secrets of 1 KiB at random. The reference is the same binary over the same database with
-cache-bytes %d: enough for its credentials and KMS keys, and for a dozen secrets, so that each read loads the rows of its
-secret. Both servers and PostgreSQL (as Debian sets it up, after an ANALYZE) share one processor by turns, the load generator has the other:
+cache-bytes %d: enough for its access key, user and KMS key, and for some dozen secrets, so that nearly each read loads the
+rows of its secret. Both servers and PostgreSQL (as Debian sets it up, after an ANALYZE) share one processor by turns, the load generator has the other:
 what counts is what a read costs in both together. CPU is that of the server and PostgreSQL.`, thousands(secrets), cacheOfKeys)
 	c, err := b.startCluster()
 	if err != nil {
