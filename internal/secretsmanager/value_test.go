@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -330,6 +331,39 @@ func TestLastAccessed(t *testing.T) {
 	list := do(w, w.ListSecretVersionIds, &model.ListSecretVersionIdsInput{SecretId: new("s")})
 	if got := list.Versions[1].LastAccessedDate; got == nil || *got != day+24*60*60*1000 {
 		t.Errorf("the version was accessed %v", got)
+	}
+}
+
+// What turns out to be out of date is no read, and leaves no note.
+func TestOutdatedReadIsNotNoted(t *testing.T) {
+	w := worldOver(t, storetest.Postgres(t))
+	w.create(secretText("x"))
+	in := &model.GetSecretValueInput{SecretId: new("s")}
+	do(w, w.GetSecretValue, in)
+	do(w, w.GetSecretValue, in) // cached
+	before := w.number(`SELECT accessed_at FROM secrets`)
+	w.now = w.now.Add(24 * time.Hour)
+	read := func() error {
+		t.Helper()
+		c := w.call("GetSecretValue", in)
+		c.Reads = w.db.NewReads()
+		if _, err := w.GetSecretValue(t.Context(), c, in); err != nil {
+			t.Fatal(err)
+		}
+		return c.Confirm(t.Context())
+	}
+	err := w.db.Update(t.Context(), func(tx *store.Tx) error { // as another server would
+		_, err := tx.Exec(`UPDATE secrets SET rev = rev + 1`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := read(); !errors.Is(err, store.ErrOutdated) || w.number(`SELECT accessed_at FROM secrets`) != before {
+		t.Errorf("an outdated read: %v, noted at %d", err, w.number(`SELECT accessed_at FROM secrets`))
+	}
+	if err := read(); err != nil || w.number(`SELECT accessed_at FROM secrets`) == before {
+		t.Errorf("the next read: %v, or not noted", err)
 	}
 }
 

@@ -125,12 +125,14 @@ func TestReadAgain(t *testing.T) {
 		}
 		return nil
 	})
+	admitted := 0
+	b.Admit = func(*call.Call) time.Duration { admitted++; return 0 }
 	want(t, b.call("GetRandomPassword", sevenLong), 200, said("caller 2 1"))
 	b.change("thing")
 	want(t, b.call("GetRandomPassword", sevenLong), 200, said("caller 2 2"))
 	want(t, b.call("GetRandomPassword", sevenLong), 200, said("caller 2 2"))
-	if served != 5 || b.authenticated != 5 {
-		t.Errorf("served %d times, authenticated %d times; want 5", served, b.authenticated)
+	if served != 5 || b.authenticated != 5 || admitted != 3 {
+		t.Errorf("served %d times, authenticated %d times, admitted %d times; want 5, 5 and 3", served, b.authenticated, admitted)
 	}
 }
 
