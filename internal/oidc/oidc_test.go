@@ -217,7 +217,7 @@ func TestFetches(t *testing.T) {
 	down := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
 	step("first", now, "", 1)
 	step("kept", now.Add(time.Second), "", 0)
-	is.AddKey(t, "second", jose.ES256)
+	is.AddKey("second", jose.ES256)
 	step("new key at once", now.Add(2*time.Second), "invalid: "+noKey, 0)
 	step("new key", now.Add(30*time.Second), "", 1)
 	is.Withdraw()
@@ -237,7 +237,7 @@ func TestWithdrawnKey(t *testing.T) {
 	if _, err := verify(t, v, is, old, now); err != nil {
 		t.Fatal(err)
 	}
-	is.AddKey(t, "second", jose.ES256)
+	is.AddKey("second", jose.ES256)
 	is.Withdraw()
 	_, err := verify(t, v, is, old, now.Add(61*time.Minute))
 	if got := refusal(err); got != "invalid: "+noKey {

@@ -83,3 +83,39 @@ func TestAccountOfTheCaller(t *testing.T) {
 	}
 	authenticated(d.creds)
 }
+
+// The organization's policies and the state of the account bear on a session as
+// they do on a user.
+func TestAccountOfASession(t *testing.T) {
+	w := newWorld(t)
+	ann := w.user("ann", allow("sts:AssumeRole", "*"))
+	w.role(other, "r", trustRoot, allow("*", "*"))
+	as(t, account, w.orgs.AttachPolicy, &orgmodel.AttachPolicyInput{PolicyId: new("p-FullAWSAccess"), TargetId: new(other)})
+	s := w.assume(ann, roleARN(other, "r"), nil)
+	may := func() policy.Decision {
+		t.Helper()
+		c, err := w.enter(s, "kms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Principal.Organization == "" || !strings.HasPrefix(c.Principal.OrganizationPath, c.Principal.Organization+"/r-") {
+			t.Errorf("the organization is %q, the path %q", c.Principal.Organization, c.Principal.OrganizationPath)
+		}
+		return c.Decide("kms:CreateKey", call.Target{ARN: "*"})
+	}
+	if d := may(); !d.Allowed {
+		t.Errorf("to begin with: %+v", d)
+	}
+	scp := as(t, account, w.orgs.CreatePolicy, &orgmodel.CreatePolicyInput{
+		Name: new("no keys"), Description: new(""), Type: new("SERVICE_CONTROL_POLICY"),
+		Content: new(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"kms:*","Resource":"*"}}`),
+	}).Policy.PolicySummary.Id
+	as(t, account, w.orgs.AttachPolicy, &orgmodel.AttachPolicyInput{PolicyId: scp, TargetId: new(other)})
+	if d := may(); d.Allowed || d.Type != policy.OrganizationPolicy || !d.Explicit {
+		t.Errorf("under the policy: %+v", d)
+	}
+	as(t, account, w.orgs.CloseAccount, &orgmodel.CloseAccountInput{AccountId: new(other)})
+	if got := w.who(s); got != "closed account" {
+		t.Errorf("of a closed account: %s", got)
+	}
+}

@@ -125,7 +125,7 @@ func TestWebIdentityIsRefused(t *testing.T) {
 	if n := w.issuer.KeySets.Load(); n != 1 {
 		t.Errorf("the issuer was asked %d times", n)
 	}
-	w.issuer.AddKey(t, "new", jose.ES256)
+	w.issuer.AddKey("new", jose.ES256)
 	w.issuer.Answer(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(503) })
 	w.now = now.Add(time.Minute)
 	if _, err := w.withToken(roleARN(account, "r"), token(nil), nil); told(err) != "IDPCommunicationError: Couldn't reach your identity provider" {

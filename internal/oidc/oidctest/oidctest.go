@@ -11,8 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,36 +33,39 @@ type Issuer struct {
 	answer http.HandlerFunc // in place of the issuer, if not nil
 }
 
-// New starts an issuer with one ES256 key, which ends with the test. Path is
-// that of its URL, such as "" or "/realm".
+// New is Start for a test, with which the issuer ends.
 func New(t testing.TB, path string) *Issuer {
 	t.Helper()
-	is := &Issuer{Roots: x509.NewCertPool()}
-	is.server = httptest.NewTLSServer(is)
-	t.Cleanup(is.server.Close)
-	is.URL = is.server.URL + path
-	is.Roots.AddCert(is.server.Certificate())
-	is.AddKey(t, "first", jose.ES256)
+	is := Start(path)
+	t.Cleanup(is.Close)
 	return is
 }
 
-// CAFile writes the issuer's certificate to a file, PEM.
-func (is *Issuer) CAFile(t testing.TB) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "issuer-ca.pem")
-	block := &pem.Block{Type: "CERTIFICATE", Bytes: is.server.Certificate().Raw}
-	if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
+// Start starts an issuer with one ES256 key. Path is that of its URL, such as ""
+// or "/realm". It panics if there is no address for it, as httptest does. The
+// caller closes it.
+func Start(path string) *Issuer {
+	is := &Issuer{Roots: x509.NewCertPool()}
+	is.server = httptest.NewTLSServer(is)
+	is.URL = is.server.URL + path
+	is.Roots.AddCert(is.server.Certificate())
+	is.AddKey("first", jose.ES256)
+	return is
+}
+
+// Close ends the issuer.
+func (is *Issuer) Close() { is.server.Close() }
+
+// CA is the issuer's certificate, PEM.
+func (is *Issuer) CA() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: is.server.Certificate().Raw})
 }
 
 // AddKey publishes a new ES256 key, with which tokens are signed from now on.
-func (is *Issuer) AddKey(t testing.TB, id string, alg jose.SignatureAlgorithm) {
-	t.Helper()
+func (is *Issuer) AddKey(id string, alg jose.SignatureAlgorithm) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		panic(err) // only if the system has no randomness
 	}
 	is.Publish(jose.JSONWebKey{Key: key, KeyID: id, Use: "sig", Algorithm: string(alg)})
 }
