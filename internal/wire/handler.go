@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -234,7 +235,7 @@ const maxTries = 4
 // by was true at one instant. A refusal goes by what was read, too. A change is
 // made only once all that the caller was recognized and allowed by is confirmed.
 func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, speak dialect) (*target, any, error) {
-	sent := message{buffer: newBuffer()}
+	sent := messages.Get().(*message)
 	defer sent.release()
 	arrived := *c
 	for try := 1; ; try++ {
@@ -243,7 +244,7 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, spea
 			c.Reads = h.NewReads()
 		}
 		var out any
-		t, in, err := speak.receive(w, r, c, &sent)
+		t, in, err := speak.receive(w, r, c, sent)
 		if err == nil && t.op.Reads {
 			out, err = t.op.Run(r.Context(), c, in)
 		}
@@ -257,7 +258,7 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, spea
 			return t, out, err
 		}
 		c.Reads = nil
-		sent.release()
+		sent.forget()
 		out, err = t.op.Run(r.Context(), c, in)
 		return t, out, err
 	}
@@ -266,11 +267,13 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, spea
 // A message is what a request brings, through all tries to serve it: its body is
 // read once, and it counts once.
 type message struct {
-	*buffer
+	*buffer  // nil before it is read, and when it has been forgotten
 	read     bool
 	err      error // why not to the end
 	admitted bool
 }
+
+var messages = sync.Pool{New: func() any { return new(message) }}
 
 // receive reads the body, of at most limit bytes.
 func (m *message) receive(w http.ResponseWriter, r *http.Request, limit int64) error {
@@ -278,7 +281,7 @@ func (m *message) receive(w http.ResponseWriter, r *http.Request, limit int64) e
 		return tooLarge()
 	}
 	if !m.read {
-		m.read = true
+		m.read, m.buffer = true, newBuffer()
 		m.err = m.readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	}
 	if m.err != nil {
@@ -287,11 +290,18 @@ func (m *message) receive(w http.ResponseWriter, r *http.Request, limit int64) e
 	return nil
 }
 
-func (m *message) release() {
+// forget gives the body's memory back, which may be much.
+func (m *message) forget() {
 	if m.buffer != nil {
 		m.buffer.release()
 		m.buffer = nil
 	}
+}
+
+func (m *message) release() {
+	m.forget()
+	*m = message{}
+	messages.Put(m)
 }
 
 // identify makes c the authenticated call, and keeps what is known of the
