@@ -35,10 +35,14 @@ func NewFailures(free int, delay time.Duration) *Failures {
 func (f *Failures) Wait(who, what string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.wait(who, what, now.UnixNano())
+}
+
+func (f *Failures) wait(who, what string, at int64) time.Duration {
 	if f.full == nil {
 		return 0
 	}
-	at, depth := now.UnixNano(), f.depth()
+	depth := f.depth()
 	full := &f.full[f.slot(who, what)]
 	*full = min(*full, at+depth) // further away only if the clock was set back
 	return time.Duration(max(0, *full+int64(f.delay)-depth-at))
@@ -48,13 +52,40 @@ func (f *Failures) Wait(who, what string, now time.Time) time.Duration {
 func (f *Failures) Failed(who, what string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.fail(who, what, now.UnixNano())
+}
+
+func (f *Failures) fail(who, what string, at int64) {
 	if f.full == nil {
 		f.full = make([]int64, failureSlots)
 	}
 	f.total++
-	at := now.UnixNano()
 	full := &f.full[f.slot(who, what)]
 	*full = min(max(*full, at)+int64(f.delay), at+f.depth())
+}
+
+// Begin is Wait and, if there is nothing to wait for, Failed in one: of many
+// tries at once no more than may are looked at. A try that then succeeds is
+// taken back with Succeeded.
+func (f *Failures) Begin(who, what string, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	wait := f.wait(who, what, now.UnixNano())
+	if wait == 0 {
+		f.fail(who, what, now.UnixNano())
+	}
+	return wait
+}
+
+// Succeeded takes back a try that Begin has counted.
+func (f *Failures) Succeeded(who, what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.full == nil {
+		return
+	}
+	f.total--
+	f.full[f.slot(who, what)] -= int64(f.delay)
 }
 
 func (f *Failures) depth() int64 { return int64(f.delay) * int64(f.free) }

@@ -176,3 +176,35 @@ func TestNamesOfFailuresAreApart(t *testing.T) {
 		t.Error("ab c and a bc are one")
 	}
 }
+
+// Of many tries at once as many are let through as one after the other, and
+// those that succeed do not count.
+func TestTriesAtOnce(t *testing.T) {
+	now := noon
+	f := NewFailures(5, time.Minute)
+	var let atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if f.Begin("a", "b", now) == 0 {
+				let.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if let.Load() != 5 || f.Total() != 5 {
+		t.Errorf("%d tries were let through, %d counted, want 5", let.Load(), f.Total())
+	}
+	if wait := f.Begin("a", "b", now); wait != time.Minute {
+		t.Errorf("the next one waits %v, want a minute", wait)
+	}
+	for range 64 {
+		if wait := f.Begin("c", "d", now); wait != 0 {
+			t.Fatalf("one who succeeds waits %v", wait)
+		}
+		f.Succeeded("c", "d")
+	}
+	if f.Total() != 5 {
+		t.Errorf("%d failures, want 5", f.Total())
+	}
+}
