@@ -159,6 +159,9 @@ func TestWhatAWSPoliciesGrant(t *testing.T) {
 		"AWSOrganizationsFullAccess":               {[]string{"organizations:CreateAccount"}, []string{"iam:CreateServiceLinkedRole"}},
 		"AWSOrganizationsReadOnlyAccess":           {[]string{"organizations:ListAccounts"}, []string{"organizations:CreateAccount"}},
 		"service-role/AWSLambdaBasicExecutionRole": {[]string{"logs:PutLogEvents"}, []string{"logs:DeleteLogGroup"}},
+
+		"aws-service-role/SecretsManagerRotationServiceRolePolicy":    {[]string{"secretsmanager:PutSecretValue", "lambda:InvokeFunction"}, []string{"secretsmanager:DeleteSecret"}},
+		"aws-service-role/SecretsManagerReplicationServiceRolePolicy": {[]string{"secretsmanager:GetSecretValue"}, []string{"secretsmanager:PutSecretValue"}},
 	} {
 		p := awsManaged("arn:aws:iam::aws:policy/" + name)
 		if p == nil {
@@ -181,7 +184,7 @@ func TestWhatAWSPoliciesGrant(t *testing.T) {
 			}
 		}
 	}
-	if n := len(awsPolicies()); n != 15 {
-		t.Errorf("%d policies, of which 15 are looked at", n)
+	if n := len(awsPolicies()); n != 17 {
+		t.Errorf("%d policies, of which 17 are looked at", n)
 	}
 }

@@ -72,7 +72,10 @@ func isAnswer(err error) bool {
 // attachable finds the policy that is to be attached, and locks it: AWS's own,
 // or one of the caller's account.
 func attachable(tx *store.Tx, c *call.Call, policyARN string) error {
-	if awsManaged(policyARN) != nil {
+	if p := awsManaged(policyARN); p != nil {
+		if isServiceLinked(p.path) {
+			return model.PolicyNotAttachable("Cannot attach a Service Role Policy to a Customer Role.")
+		}
 		return nil
 	}
 	if err := checkPolicyARN(policyARN); err != nil {

@@ -24,23 +24,32 @@ var (
 // code that was taken.
 func (s *Service) TakeCode(ctx context.Context, userID, serial, code string, now time.Time) error {
 	return s.db.Update(ctx, func(tx *store.Tx) error {
-		d, err := selectDevice(tx, userID, serial)
-		if errors.Is(err, store.ErrNotFound) {
+		d, err := selectDevice(tx, serial, tx.ForUpdate())
+		if errors.Is(err, store.ErrNotFound) || err == nil && !d.isOf(userID) {
 			return ErrNoDevice
 		}
 		if err != nil {
 			return err
 		}
-		seed, err := s.keyring.Open(d.seed, seedAAD(serial))
+		seed, err := s.openSeed(&d)
 		if err != nil {
-			return fmt.Errorf("open the seed of a multi-factor device: %w", err)
+			return err
 		}
-		step, ok := totp.Seed(seed).Check(code, now, d.step)
+		step, ok := seed.Check(code, now, d.step)
 		if !ok {
 			return ErrCode
 		}
-		return updateDeviceStep(tx, serial, step)
+		d.step = step
+		return updateDevice(tx, &d)
 	})
+}
+
+func (s *Service) openSeed(d *deviceRow) (totp.Seed, error) {
+	seed, err := s.keyring.Open(d.seed, seedAAD(d.serial))
+	if err != nil {
+		return nil, fmt.Errorf("open the seed of a multi-factor device: %w", err)
+	}
+	return seed, nil
 }
 
 // seedAAD binds a sealed seed to its device: who can write to the database

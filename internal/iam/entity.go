@@ -192,7 +192,3 @@ func entityIn(a arn.ARN) (k *kind, name string) {
 	}
 	return nil, ""
 }
-
-// isServiceLinked says whether a role under a path belongs to a service.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
-func isServiceLinked(path string) bool { return strings.HasPrefix(path, "/aws-service-role/") }

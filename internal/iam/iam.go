@@ -11,6 +11,7 @@ import (
 	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/store"
+	"azekura/internal/throttle"
 )
 
 // Config is what a Service works with. DB and Keyring are needed.
@@ -33,6 +34,9 @@ type Service struct {
 	policies    *store.Cache[*ManagedPolicy] // by ARN, of accounts
 	documents   *policy.Pool
 	uses        *uses
+
+	hashers       chan struct{} // holds a token for each password that is being hashed
+	passwordTries *throttle.Failures
 }
 
 // New makes the service. Let Run work beside it.
@@ -40,7 +44,10 @@ func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 16 << 20
 	}
-	s := &Service{db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses()}
+	s := &Service{
+		db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses(),
+		hashers: make(chan struct{}, maxHashing), passwordTries: newPasswordTries(),
+	}
 	part := cfg.CacheBytes / 8
 	s.credentials = store.NewCache(cfg.DB, 3*part, (*Credential).size, s.loadCredential).Checked((*Credential).stamp, selectKeyStamps)
 	s.identities = store.NewCache(cfg.DB, 4*part, (*Identity).size, s.loadIdentity).Checked((*Identity).stamp, selectStamps)

@@ -140,6 +140,8 @@ func refuse[In, Out any](w *world, serve method[In, Out], in *In, code, text str
 
 var statuses = map[string]int{
 	"NoSuchEntity": 404, "EntityAlreadyExists": 409, "LimitExceeded": 409, "DeleteConflict": 409,
+	"ConcurrentModification": 409, "InvalidAuthenticationCode": 403, "InvalidUserType": 400, "PasswordPolicyViolation": 400,
+	"PolicyNotAttachable": 400, "ReportNotPresent": 410, "ReportExpired": 410, "ThrottlingException": 400,
 	"MalformedPolicyDocument": 400, "InvalidInput": 400, "UnmodifiableEntity": 400, "ValidationError": 400,
 	"AccessDeniedException": 400, // the query protocol makes it AccessDenied, 403
 }

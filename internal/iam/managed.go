@@ -61,6 +61,9 @@ var awsDescriptions = map[string]string{
 	"AWSOrganizationsFullAccess":       "Everything in Organizations.",
 	"AWSOrganizationsReadOnlyAccess":   "Reading of everything in Organizations.",
 	"AWSLambdaBasicExecutionRole":      "Writing of a function's log.",
+
+	"SecretsManagerRotationServiceRolePolicy":    "What Secrets Manager needs to rotate secrets.",
+	"SecretsManagerReplicationServiceRolePolicy": "What Secrets Manager needs to replicate secrets.",
 }
 
 // awsPolicies are AWS's own managed policies, in the order of their folded

@@ -1,8 +1,10 @@
 package iam
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"azekura/internal/arn"
 	"azekura/internal/policy"
@@ -69,29 +71,58 @@ func unknownPrincipal(named string) error {
 // ShowPrincipals is a stored document as it is shown: with the ARNs of those
 // users and roles that still exist. The ids of the others stay.
 func ShowPrincipals(tx *store.Tx, document string) (string, error) {
+	shown, err := showAll(tx, []string{document})
+	if err != nil {
+		return "", err
+	}
+	return shown[0], nil
+}
+
+// showAll is ShowPrincipals for many documents at once.
+func showAll(tx *store.Tx, documents []string) ([]string, error) {
 	held := map[*kind][]string{}
-	for _, named := range policy.AWSPrincipals(document) {
-		if k := kindOf(named); k == userKind || k == roleKind {
-			held[k] = append(held[k], named)
+	for _, document := range documents {
+		for _, named := range policy.AWSPrincipals(document) {
+			if k := kindOf(named); k == userKind || k == roleKind {
+				held[k] = append(held[k], named)
+			}
 		}
 	}
 	arns := map[string]string{}
 	for k, ids := range held {
-		found, err := selectEntitiesByID(tx, k, ids)
+		found, err := entitiesByID(tx, k, ids)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		for _, e := range found {
-			arns[e.id] = e.arn()
+		for id, e := range found {
+			arns[id] = e.arn()
 		}
 	}
+	shown := slices.Clone(documents)
 	if len(arns) == 0 {
-		return document, nil
+		return shown, nil
 	}
-	return policy.MapAWSPrincipals(document, func(named string) string {
-		if shown, ok := arns[named]; ok {
-			return shown
-		}
-		return named
-	}), nil
+	for i := range shown {
+		shown[i] = policy.MapAWSPrincipals(shown[i], func(named string) string { return cmp.Or(arns[named], named) })
+	}
+	return shown, nil
 }
+
+// entitiesByID are the entities of a kind that have ids, as far as there are
+// some, by these.
+func entitiesByID(tx *store.Tx, k *kind, ids []string) (map[string]*entity, error) {
+	found := make(map[string]*entity, len(ids))
+	for some := range slices.Chunk(ids, maxIDs) {
+		entities, err := selectEntitiesByID(tx, k, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entities {
+			found[e.id] = e
+		}
+	}
+	return found, nil
+}
+
+// maxIDs is how many rows one query names.
+const maxIDs = 512

@@ -21,7 +21,7 @@ type Provider struct {
 func (s *Service) OIDCProvider(ctx context.Context, account, url string) (*Provider, error) {
 	var row providerRow
 	err := s.db.Look(ctx, func(tx *store.Tx) (err error) {
-		row, err = selectProvider(tx, account, url)
+		row, err = selectProvider(tx, account, url, "")
 		return err
 	})
 	if err != nil {

@@ -215,3 +215,14 @@ func exists(tx *store.Tx, count string, args ...any) (bool, error) {
 func selectAccountCreated(tx *store.Tx, id string) (api.Timestamp, error) {
 	return store.One(tx, one[api.Timestamp], `SELECT created_at FROM iam_accounts WHERE id = $1`, id)
 }
+
+// A membership is that of a user in a group.
+type membership struct{ userID, group string }
+
+// selectGroupNames reads the names of the groups of users, of whom there must
+// be some, in the order of these.
+func selectGroupNames(tx *store.Tx, userIDs []string) ([]membership, error) {
+	return store.Collect(tx, func(m *membership) []any { return []any{&m.userID, &m.group} },
+		`SELECT m.user_id, g.name FROM iam_members m JOIN iam_groups g ON g.id = m.group_id
+		WHERE m.user_id IN `+store.InList(len(userIDs))+` ORDER BY g.folded, m.user_id`, store.Args(userIDs)...)
+}

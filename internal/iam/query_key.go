@@ -54,3 +54,15 @@ func noteKey(tx *store.Tx, id, service, region string, at api.Timestamp) error {
 		id, at, service, region)
 	return err
 }
+
+// selectAccessKeysOf reads the access keys of users, of whom there must be
+// some, by their ids; the oldest of each first.
+func selectAccessKeysOf(tx *store.Tx, userIDs []string) (map[string][]keyRow, error) {
+	found, err := store.Collect(tx, keyDest, `SELECT `+keyColumns+` FROM iam_access_keys k
+		WHERE k.user_id IN `+store.InList(len(userIDs))+` ORDER BY k.created_at, k.id`, store.Args(userIDs)...)
+	byUser := make(map[string][]keyRow, len(found))
+	for _, k := range found {
+		byUser[k.userID] = append(byUser[k.userID], k)
+	}
+	return byUser, err
+}

@@ -274,3 +274,34 @@ func selectAllInline(tx *store.Tx, identityID string) ([]inline, error) {
 	return store.Collect(tx, inlineDest, `SELECT identity_id, name, document FROM iam_inline_policies
 		WHERE identity_id IN `+ofIdentity+` ORDER BY name, identity_id`, identityID)
 }
+
+// selectInlineOf reads the inline policies of identities, of which there must
+// be some, in the order of their names.
+func selectInlineOf(tx *store.Tx, ids []string) ([]inline, error) {
+	return store.Collect(tx, inlineDest, `SELECT identity_id, name, document FROM iam_inline_policies
+		WHERE identity_id IN `+store.InList(len(ids))+` ORDER BY name, identity_id`, store.Args(ids)...)
+}
+
+// selectAttachedOf reads what is attached to identities, of which there must be
+// some.
+func selectAttachedOf(tx *store.Tx, ids []string) ([]attachment, error) {
+	return store.Collect(tx, attachmentDest, `SELECT identity_id, policy_arn, purpose FROM iam_attached_policies
+		WHERE identity_id IN `+store.InList(len(ids))+` ORDER BY policy_arn, identity_id`, store.Args(ids)...)
+}
+
+// selectInlineSizes counts the characters of the inline policies of identities,
+// of which there must be some, by their ids.
+func selectInlineSizes(tx *store.Tx, ids []string) (map[string]int, error) {
+	type sum struct {
+		id   string
+		size int
+	}
+	sums, err := store.Collect(tx, func(s *sum) []any { return []any{&s.id, &s.size} },
+		`SELECT identity_id, CAST(SUM(LENGTH(document)) AS BIGINT) FROM iam_inline_policies
+		WHERE identity_id IN `+store.InList(len(ids))+` GROUP BY identity_id`, store.Args(ids)...)
+	sizes := make(map[string]int, len(sums))
+	for _, s := range sums {
+		sizes[s.id] = s.size
+	}
+	return sizes, err
+}

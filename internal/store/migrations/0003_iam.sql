@@ -44,8 +44,8 @@ CREATE TABLE iam_access_keys (
 );
 CREATE INDEX iam_access_keys_by_user ON iam_access_keys (user_id, created_at, id);
 
--- password is a hash; former is a JSON list of the ones before it, the newest
--- first. used_at is 0 before the first sign-in.
+-- password is a hash, sealed; former is a JSON list of the ones before it, the
+-- newest first. used_at is 0 before the first sign-in.
 CREATE TABLE iam_login_profiles (
 	user_id    TEXT    NOT NULL PRIMARY KEY REFERENCES iam_users (id) ON DELETE CASCADE,
 	password   TEXT    NOT NULL,
@@ -117,4 +117,11 @@ CREATE TABLE iam_oidc_providers (
 	tags        TEXT   NOT NULL,
 	created_at  BIGINT NOT NULL,
 	PRIMARY KEY (account, url)
+);
+
+-- The last credential report of an account.
+CREATE TABLE iam_credential_reports (
+	account      TEXT   NOT NULL PRIMARY KEY REFERENCES iam_accounts (id),
+	content      BYTEA  NOT NULL,
+	generated_at BIGINT NOT NULL
 );
