@@ -39,6 +39,11 @@ type Identity struct {
 // IsRole says whether the identity is a role; if not it is a user.
 func (i *Identity) IsRole() bool { return strings.HasPrefix(i.ID, roleKind.prefix) }
 
+// IsServiceLinked says whether the identity is a role that belongs to a
+// service: an organization's policies do not bind it.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
+func (i *Identity) IsServiceLinked() bool { return i.IsRole() && isServiceLinked(i.Path) }
+
 // Principal is a user as one who calls with an access key, or the role itself,
 // of which a session makes its own.
 func (i *Identity) Principal() call.Principal {

@@ -10,6 +10,7 @@ import (
 	iammodel "azekura/internal/api/iam"
 	orgmodel "azekura/internal/api/organizations"
 	"azekura/internal/call"
+	"azekura/internal/iam"
 	"azekura/internal/policy"
 	"azekura/internal/sigv4"
 )
@@ -117,5 +118,38 @@ func TestAccountOfASession(t *testing.T) {
 	as(t, account, w.orgs.CloseAccount, &orgmodel.CloseAccountInput{AccountId: new(other)})
 	if got := w.who(s); got != "closed account" {
 		t.Errorf("of a closed account: %s", got)
+	}
+}
+
+// An organization's policies bind the sessions of an account's roles, but for
+// those of service-linked ones.
+func TestServiceLinkedRolesAreNotBound(t *testing.T) {
+	d := newDoor(t)
+	member := *as(t, account, d.orgs.CreateAccount, &orgmodel.CreateAccountInput{
+		AccountName: new(api.Sensitive("one")), Email: new(api.Sensitive("one@example.com")),
+	}).CreateAccountStatus.AccountId
+	scp := as(t, account, d.orgs.CreatePolicy, &orgmodel.CreatePolicyInput{
+		Name: new("nothing"), Description: new(""), Type: new("SERVICE_CONTROL_POLICY"), Content: new(statements(`{"Effect":"Deny","Action":"*","Resource":"*"}`)),
+	}).Policy.PolicySummary.Id
+	as(t, account, d.orgs.AttachPolicy, &orgmodel.AttachPolicyInput{PolicyId: scp, TargetId: &member})
+	bounds, err := d.orgs.Account(t.Context(), nil, member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	everything, err := policy.Parse(statements(`{"Effect":"Allow","Action":"*","Resource":"*"}`), policy.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"/": false, "/aws-service-role": false, "/aws-service-role/x.amazonaws.com/": true} {
+		role := &iam.Identity{ID: "AROAQAAAAAAAGMKEM7X5A", Account: member, Path: path, Name: "r", Policies: policy.NewSet(policy.Policy{Name: "all", Document: everything})}
+		session := &opened{claims: &claims{kind: roleSession, account: member, id: role.ID, name: "s"}}
+		made, err := d.compose(t.Context(), nil, session, role, bounds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := made.policies.Decide(policy.Request{Principal: &made.principal.Principal, Action: "kms:CreateKey", Resource: "*"}, nil)
+		if got.Allowed != want {
+			t.Errorf("of the path %s: %+v", path, got)
+		}
 	}
 }

@@ -75,7 +75,10 @@ func (s *Service) compose(ctx context.Context, reads *store.Reads, o *opened, id
 	if made == nil || made.identity != identity || made.account != account || !slices.Equal(made.managed, managed) {
 		made = &composed{
 			identity: identity, account: account, managed: slices.Clone(managed),
-			principal: o.principal(identity), policies: account.Bind(o.limit(identity.Policies, managed)),
+			principal: o.principal(identity), policies: o.limit(identity.Policies, managed),
+		}
+		if !identity.IsServiceLinked() {
+			made.policies = account.Bind(made.policies)
 		}
 		made.principal.Organization, made.principal.OrganizationPath = account.Organization, account.Path
 		o.made.Store(made) // who loses a race makes it again

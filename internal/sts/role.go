@@ -31,7 +31,8 @@ type assumption struct {
 }
 
 // lookRole finds the role that is asked for. There being none is no error:
-// whether there is one is not for everybody to know.
+// whether there is one is not for everybody to know. Of an account that is
+// closed there is none.
 func (s *Service) lookRole(ctx context.Context, reads *store.Reads, a *assumption) error {
 	account, name, err := arnOfRole(a.roleARN)
 	if err != nil {
@@ -43,7 +44,13 @@ func (s *Service) lookRole(ctx context.Context, reads *store.Reads, a *assumptio
 	case err != nil:
 		return err
 	case role.ARN == a.roleARN:
-		a.role = role
+		owner, err := s.orgs.Account(ctx, reads, account)
+		if err != nil {
+			return err
+		}
+		if owner.Active {
+			a.role = role
+		}
 	}
 	return nil
 }
