@@ -57,8 +57,6 @@ func (c *Call) key(t *Target, key string) ([]string, bool) {
 		return c.optional(key, t.owner(c))
 	case "resourceorgid":
 		return c.optional(key, t.organization(c))
-	}
-	switch own {
 	case "calledvia":
 		return c.Via, len(c.Via) > 0
 	case "principalorgpaths":

@@ -165,3 +165,21 @@ func TestGlob(t *testing.T) {
 		}
 	})
 }
+
+// In an ARN a glob matches part by part.
+func TestGlobInARNs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pattern := "arn:" + rapid.StringMatching(`([ab*?:]|\$\{k\}){0,14}`).Draw(t, "pattern")
+		s := "arn:" + rapid.StringMatching(`[ab:]{2,14}`).Draw(t, "arn")
+		value := rapid.StringMatching(`[ab:*]{0,3}`).Draw(t, "value of the variable")
+		keys := func(string) ([]string, bool) { return []string{value}, true }
+		elements, _ := refPattern(pattern, true, true, keys)
+		want := refMatchARN(elements, s)
+		g := compileGlob(pattern, dialect{wildcards: true, variables: true, arn: true})
+		e := evaluationOf(Request{Keys: keys})
+		colon := fifthColon(s)
+		if got := colon != noColon && g.match(s, &e, colon); got != want {
+			t.Errorf("%q with %q on %q: got %t", pattern, value, s, got)
+		}
+	})
+}
