@@ -70,44 +70,45 @@ type dialect struct {
 // compileGlob compiles a pattern whose variables have been checked.
 func compileGlob(pattern string, d dialect) glob {
 	g := glob{fold: d.fold}
-	text := func(s string) {
-		if s == "" {
-			return
+	var text strings.Builder // a literal that goes on
+	add := func(t token) {
+		if text.Len() > 0 {
+			g.tokens = append(g.tokens, token{literalToken, text.String()})
+			text.Reset()
 		}
-		if last := len(g.tokens) - 1; last >= 0 && g.tokens[last].kind == literalToken {
-			g.tokens[last].text += s
-			return
-		}
-		g.tokens = append(g.tokens, token{literalToken, s})
+		g.tokens = append(g.tokens, t)
 	}
 	for pattern != "" {
 		at := strings.IndexAny(pattern, "*?$")
 		if at < 0 {
-			text(pattern)
+			text.WriteString(pattern)
 			break
 		}
-		text(pattern[:at])
+		text.WriteString(pattern[:at])
 		c, rest := pattern[at], pattern[at+1:]
 		switch {
 		case c == '$' && d.variables && strings.HasPrefix(rest, "{"):
 			v, end, _ := parseVariable(pattern[at:])
 			rest = pattern[at+end:]
 			if v.literal {
-				text(v.key)
+				text.WriteString(v.key)
 				break
 			}
-			g.tokens = append(g.tokens, token{kind: variableToken})
+			add(token{kind: variableToken})
 			g.vars = append(g.vars, v)
 		case c == '*' && d.wildcards:
-			if last := len(g.tokens) - 1; last < 0 || g.tokens[last].kind != starToken {
-				g.tokens = append(g.tokens, token{kind: starToken})
+			if n := len(g.tokens); text.Len() > 0 || n == 0 || g.tokens[n-1].kind != starToken {
+				add(token{kind: starToken})
 			}
 		case c == '?' && d.wildcards:
-			g.tokens = append(g.tokens, token{kind: oneToken})
+			add(token{kind: oneToken})
 		default:
-			text(pattern[at : at+1])
+			text.WriteByte(c)
 		}
 		pattern = rest
+	}
+	if text.Len() > 0 {
+		g.tokens = append(g.tokens, token{literalToken, text.String()})
 	}
 	g.simplify(d)
 	return g

@@ -18,17 +18,33 @@ func Statements(text string) ([]Span, error) {
 		return nil, fault
 	}
 	var spans []Span
+	at := cursor{text: text, line: 1}
 	for i := range d.statements {
 		s := &d.statements[i]
-		spans = append(spans, Span{placeOf(text, s.start), placeOf(text, s.end-1)})
+		start := at.place(s.start)
+		spans = append(spans, Span{start, at.place(s.end - 1)})
 	}
 	return spans, nil
 }
 
-func placeOf(text string, offset int) Place {
-	before := text[:offset]
+// A cursor goes through a text once, and counts its lines.
+type cursor struct {
+	text      string
+	offset    int
+	line      int
+	lineStart int // where the line begins
+}
+
+// place is where an offset stands that is none before the last one.
+func (c *cursor) place(offset int) Place {
+	passed := c.text[c.offset:offset]
+	c.line += strings.Count(passed, "\n")
+	if last := strings.LastIndexByte(passed, '\n'); last >= 0 {
+		c.lineStart = c.offset + last + 1
+	}
+	c.offset = offset
 	const firstColumn = 2
-	return Place{1 + strings.Count(before, "\n"), offset - (strings.LastIndexByte(before, '\n') + 1) + firstColumn}
+	return Place{c.line, offset - c.lineStart + firstColumn}
 }
 
 // ContextKeys are the condition keys and policy variables that a document
