@@ -43,12 +43,6 @@ func arrived(p Principal) *Call {
 // Each key is there for those callers that AWS has it for, and for no others.
 func TestKeys(t *testing.T) {
 	const absent = "(absent)"
-	through := arrived(user())
-	through.Via = []string{"first.amazonaws.com", "last.amazonaws.com"}
-	forResource := arrived(service())
-	forResource.SourceARN, forResource.SourceAccount = "arn:aws:sns:us-east-1:111122223333:t", "111122223333"
-	unencrypted := arrived(user())
-	unencrypted.Secure = false
 	federated := arrived(Principal{Session: "f", Principal: policy.Principal{
 		Kind: policy.Federated, Account: "111122223333", ARN: "arn:aws:sts::111122223333:federated-user/f", Entity: "arn:aws:iam::111122223333:user/x",
 	}})
@@ -84,28 +78,40 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Each key of the request is there if the request has it.
+func TestKeysOfTheRequest(t *testing.T) {
+	const absent = "(absent)"
+	direct := arrived(user())
+	through := arrived(user())
+	through.Via = []string{"first.amazonaws.com", "last.amazonaws.com"}
+	forResource := arrived(service())
+	forResource.SourceARN, forResource.SourceAccount = "arn:aws:sns:us-east-1:111122223333:t", "111122223333"
+	unencrypted := arrived(user())
+	unencrypted.Secure = false
 	for _, tt := range []struct {
 		call      *Call
 		key, want string
 	}{
-		{calls[0], "aws:sourceip", "10.1.2.3"},
+		{direct, "aws:sourceip", "10.1.2.3"},
 		{through, "aws:sourceip", absent},
 		{forResource, "aws:sourcearn", "arn:aws:sns:us-east-1:111122223333:t"},
 		{forResource, "aws:sourceaccount", "111122223333"},
-		{calls[0], "aws:sourcearn", absent},
-		{calls[0], "aws:securetransport", "true"},
+		{direct, "aws:sourcearn", absent},
+		{direct, "aws:securetransport", "true"},
 		{unencrypted, "aws:securetransport", "false"},
-		{calls[0], "aws:useragent", "aws-cli/2"},
-		{calls[0], "aws:referer", "https://example.com/"},
-		{calls[0], "aws:currenttime", "2001-09-09T01:48:40Z"},
-		{calls[0], "aws:epochtime", "1000000120"},
-		{calls[0], "aws:requestedregion", "us-east-1"},
-		{calls[0], "aws:viaawsservice", "false"},
+		{direct, "aws:useragent", "aws-cli/2"},
+		{direct, "aws:referer", "https://example.com/"},
+		{direct, "aws:currenttime", "2001-09-09T01:48:40Z"},
+		{direct, "aws:epochtime", "1000000120"},
+		{direct, "aws:requestedregion", "us-east-1"},
+		{direct, "aws:viaawsservice", "false"},
 		{through, "aws:viaawsservice", "true"},
 		{through, "aws:calledvia", "first.amazonaws.com last.amazonaws.com"},
 		{through, "aws:calledviafirst", "first.amazonaws.com"},
 		{through, "aws:calledvialast", "last.amazonaws.com"},
-		{calls[0], "aws:calledviafirst", absent},
+		{direct, "aws:calledviafirst", absent},
 	} {
 		if got := valueOf(tt.call, Target{}, tt.key); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.key, got, tt.want)

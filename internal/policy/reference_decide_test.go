@@ -10,95 +10,98 @@ type refAnswer struct {
 	kind              Type
 }
 
-// refDecide follows AWS's description step by step.
+// refMatching says whether a statement of one of the documents, with an effect,
+// bears on the request.
+func refMatching(texts []string, effect string, r Request) bool {
+	return slices.ContainsFunc(texts, func(text string) bool {
+		return slices.ContainsFunc(refStatements(text), func(s refStatement) bool {
+			return s.element["Effect"] == effect && s.aboutAction(r.Action) && s.aboutResource(r.Resource, r.Keys) && s.conditionsHold(r.Keys)
+		})
+	})
+}
+
+// refDecide follows AWS's description step by step: an explicit deny anywhere,
+// and then what has to allow.
 func refDecide(docs refDocs, r Request) refAnswer {
 	p := r.Principal
 	if p == nil {
 		p = &Principal{}
 	}
 	isRoot := p.Kind == Root || p.Kind == Federated && strings.HasSuffix(p.Entity, ":root")
-	var identity, boundary []string
-	if !isRoot {
-		identity = docs.identity
-		if docs.boundary != nil {
-			boundary = []string{*docs.boundary}
-		}
+	if isRoot {
+		docs.identity, docs.boundary = nil, nil
 	}
-	matching := func(texts []string, effect string) bool {
-		return slices.ContainsFunc(texts, func(text string) bool {
-			return slices.ContainsFunc(refStatements(text), func(s refStatement) bool {
-				return s.element["Effect"] == effect && s.aboutAction(r.Action) && s.aboutResource(r.Resource, r.Keys) && s.conditionsHold(r.Keys)
-			})
-		})
+	var boundary []string
+	if docs.boundary != nil {
+		boundary = []string{*docs.boundary}
 	}
 	resourceType := ResourcePolicy
 	if docs.trust {
 		resourceType = TrustPolicy
 	}
-	// An explicit deny, anywhere.
-	if slices.ContainsFunc(docs.organization, func(level []string) bool { return matching(level, "Deny") }) {
+	if slices.ContainsFunc(docs.organization, func(level []string) bool { return refMatching(level, "Deny", r) }) {
 		return refAnswer{explicit: true, kind: OrganizationPolicy}
 	}
 	for _, own := range []struct {
 		texts []string
 		kind  Type
-	}{{identity, IdentityPolicy}, {boundary, BoundaryPolicy}, {docs.sessions, SessionPolicy}} {
-		if matching(own.texts, "Deny") {
+	}{{docs.identity, IdentityPolicy}, {boundary, BoundaryPolicy}, {docs.sessions, SessionPolicy}} {
+		if refMatching(own.texts, "Deny", r) {
 			return refAnswer{explicit: true, kind: own.kind}
 		}
 	}
 	denies, consent := refResource(docs, r, p, boundary != nil)
-	if denies {
+	switch {
+	case denies:
 		return refAnswer{explicit: true, kind: resourceType}
-	}
-	if p.Kind == Anonymous {
+	case p.Kind == Anonymous:
 		return refAnswer{}
-	}
-	// What allows.
-	organizationAllows := !slices.ContainsFunc(docs.organization, func(level []string) bool { return !matching(level, "Allow") })
-	identityAllows := isRoot || matching(identity, "Allow")
-	boundaryAllows := boundary == nil || matching(boundary, "Allow")
-	sessionAllows := p.Kind != Federated
-	if docs.sessions != nil {
-		sessionAllows = matching(docs.sessions, "Allow")
-	}
-	if r.Granted {
+	case r.Granted:
 		consent = "principal"
 	}
+	allows := map[Type]bool{
+		OrganizationPolicy: !slices.ContainsFunc(docs.organization, func(level []string) bool { return !refMatching(level, "Allow", r) }),
+		IdentityPolicy:     isRoot || refMatching(docs.identity, "Allow", r),
+		BoundaryPolicy:     boundary == nil || refMatching(boundary, "Allow", r),
+		SessionPolicy:      p.Kind != Federated,
+		resourceType:       consent != "",
+	}
+	if docs.sessions != nil {
+		allows[SessionPolicy] = refMatching(docs.sessions, "Allow", r)
+	}
+	need := refNeeds(r, p, consent, resourceType)
+	for _, kind := range need {
+		if !allows[kind] {
+			return refAnswer{kind: kind}
+		}
+	}
+	if slices.Contains(need, IdentityPolicy) {
+		return refAnswer{allowed: true, kind: IdentityPolicy}
+	}
+	return refAnswer{allowed: true, kind: resourceType}
+}
+
+// refNeeds are the types of policies that have to allow, in the order in which
+// AWS names one that does not.
+func refNeeds(r Request, p *Principal, consent string, resourceType Type) []Type {
 	owner := r.ResourceAccount
 	if parts := strings.Split(r.Resource, ":"); owner == "" && len(parts) > 5 {
 		owner = parts[4]
 	}
 	sameAccount := owner == "" || owner == "aws" || owner == p.Account
 	actsAlone := (p.Kind == Service || p.Kind == Provider) && consent == "principal"
-	var need []string
+	need := []Type{OrganizationPolicy}
 	switch {
 	case actsAlone, sameAccount && consent == "principal":
 	case sameAccount && consent == "limited":
-		need = []string{"limits"}
-	case sameAccount:
-		need = []string{"identity", "limits"}
+		need = append(need, BoundaryPolicy, SessionPolicy)
 	default:
-		need = []string{"identity", "limits", "resource"}
+		need = append(need, IdentityPolicy, BoundaryPolicy, SessionPolicy)
 	}
-	if r.MustAllow {
-		need = append(need, "resource")
+	if !sameAccount || r.MustAllow {
+		need = append(need, resourceType)
 	}
-	switch {
-	case !organizationAllows:
-		return refAnswer{kind: OrganizationPolicy}
-	case slices.Contains(need, "identity") && !identityAllows:
-		return refAnswer{kind: IdentityPolicy}
-	case slices.Contains(need, "limits") && !boundaryAllows:
-		return refAnswer{kind: BoundaryPolicy}
-	case slices.Contains(need, "limits") && !sessionAllows:
-		return refAnswer{kind: SessionPolicy}
-	case slices.Contains(need, "resource") && consent == "":
-		return refAnswer{kind: resourceType}
-	case slices.Contains(need, "identity"):
-		return refAnswer{allowed: true, kind: IdentityPolicy}
-	}
-	return refAnswer{allowed: true, kind: resourceType}
+	return need
 }
 
 // refResource says whether the resource's policy denies and, if it consents,
