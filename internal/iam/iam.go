@@ -55,14 +55,9 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// CacheStats is of the caches together.
-func (s *Service) CacheStats() store.CacheStats {
-	var sum store.CacheStats
-	for _, one := range []store.CacheStats{s.credentials.Stats(), s.identities.Stats(), s.policies.Stats()} {
-		sum.Hits += one.Hits
-		sum.Misses += one.Misses
-		sum.Bytes += one.Bytes
-		sum.Entries += one.Entries
-	}
-	return sum
-}
+// CredentialCacheStats is of the cache of access keys, IdentityCacheStats of
+// that of users and roles, with what bears on them, and PolicyCacheStats of that
+// of managed policies, which sessions name.
+func (s *Service) CredentialCacheStats() store.CacheStats { return s.credentials.Stats() }
+func (s *Service) IdentityCacheStats() store.CacheStats   { return s.identities.Stats() }
+func (s *Service) PolicyCacheStats() store.CacheStats     { return s.policies.Stats() }

@@ -98,7 +98,9 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, keys *kms.Service)
 		Pool:     s.db.Pool,
 		Caches: map[string]func() store.CacheStats{
 			"secrets":     s.secrets.CacheStats,
-			"credentials": s.users.CacheStats,
+			"credentials": s.users.CredentialCacheStats,
+			"identities":  s.users.IdentityCacheStats,
+			"policies":    s.users.PolicyCacheStats,
 			"accounts":    s.accounts.CacheStats,
 			"kms_keys":    keys.KeyCacheStats,
 			"kms_aliases": keys.AliasCacheStats,

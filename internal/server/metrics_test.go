@@ -132,7 +132,7 @@ func TestMetricsOfStoreAndCaches(t *testing.T) {
 		`azekura_store_commit_failures_total`:         0,
 	})
 	changes := after["azekura_store_commit_changes_sum"] - before["azekura_store_commit_changes_sum"]
-	if changes != 1 && changes != 2 { // the purge of a start can come now
+	if changes < 1 || changes > 3 { // the purge of a start and the note of the key's first use can come now
 		t.Errorf("%v changes were committed, want 1", changes)
 	}
 	if after["azekura_store_commit_duration_seconds_count"] != after["azekura_store_commit_changes_count"] {
