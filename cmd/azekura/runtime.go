@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -45,9 +46,13 @@ func (o *overlap) closeLater() {
 
 const (
 	heapBallast = 80 << 20
-	heapGrowth  = 65  // percent of heap and ballast
-	startGrowth = 400 // percent: a start makes 12 MiB of garbage, which need not be looked through
+	heapGrowth  = 65 // percent of heap and ballast
 	startLength = time.Second
+
+	// startGrowth puts the first collection off until 60 MiB are in use: a start
+	// makes some megabytes of garbage, which need not be looked through. Before
+	// there was a collection Go takes a heap of 4 MiB for granted.
+	startGrowth = 100 * (heapBallast + 60<<20) / (4 << 20)
 )
 
 // calmCollector lets the heap grow by 50 MiB and two thirds of what is alive
@@ -61,10 +66,13 @@ func calmCollector() (stop func()) {
 		return func() {}
 	}
 	debug.SetGCPercent(startGrowth)
-	ballast := make(chan []byte, 1)
+	// Before anything else: out of memory that was used before, Go would have to
+	// clear it, and all of it would be there.
+	ballast := make([]byte, heapBallast)
+	calm := sync.OnceFunc(func() { debug.SetGCPercent(heapGrowth) })
+	runtime.AddCleanup(new([2]*byte), func(struct{}) { calm() }, struct{}{}) // at the first collection
 	settled := time.AfterFunc(startLength, func() {
-		ballast <- make([]byte, heapBallast)
-		debug.SetGCPercent(heapGrowth)
+		calm()
 		debug.FreeOSMemory() // of the start's garbage
 	})
 	return func() {
