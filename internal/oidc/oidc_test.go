@@ -259,7 +259,6 @@ func TestBadIssuers(t *testing.T) {
 		"failing":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "unreachable: " + unreachable},
 		"busy":              {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, "unreachable: " + unreachable},
 		"hangs up":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "unreachable: " + unreachable},
-		"redirects":         {http.RedirectHandler(elsewhere.URL+"/.well-known/openid-configuration", 302).ServeHTTP, "invalid: " + noKey},
 		"no JSON":           {text("hello"), "invalid: " + noKey},
 		"another's":         {text(`{"issuer":"` + elsewhere.URL + `","jwks_uri":"` + elsewhere.URL + `/keys"}`), "invalid: " + noKey},
 		"plain HTTP":        {text(`{"issuer":"ISSUER","jwks_uri":"http://127.0.0.1:1/keys"}`), "invalid: " + noKey},
@@ -284,6 +283,26 @@ func TestBadIssuers(t *testing.T) {
 	_, err := verify(t, oidc.NewVerifier(nil), is, is.Token(t, now, audience, subject, nil), now)
 	if got := refusal(err); got != "unreachable: "+unreachable {
 		t.Errorf("a certificate that nobody trusts: %s", got)
+	}
+}
+
+// Where an issuer's URL would send us was not registered, even if it is the
+// issuer again.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	is := oidctest.New(t, "")
+	token := is.Token(t, now, audience, subject, nil)
+	is.Answer(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/moved" {
+			http.Redirect(w, r, is.URL+"/moved", http.StatusFound)
+			return
+		}
+		is.Answer(nil)
+		r.URL.Path = "/.well-known/openid-configuration"
+		is.ServeHTTP(w, r)
+	})
+	_, err := verify(t, oidc.NewVerifier(is.Roots), is, token, now)
+	if got := refusal(err); got != "invalid: "+noKey {
+		t.Errorf("got %q", got)
 	}
 }
 
