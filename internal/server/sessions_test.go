@@ -7,7 +7,6 @@ import (
 
 	"azekura/internal/server/servertest"
 	"azekura/internal/sigv4"
-	"azekura/internal/store"
 )
 
 // session calls an operation of STS, as somebody, that has to make a session.
@@ -33,29 +32,14 @@ func TestServersObeySTSAtOnce(t *testing.T) {
 	policy := func(effect, action, more string) string {
 		return fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":%q,"Action":%q,"Resource":"*"%s}}`, effect, action, more)
 	}
-	db, err := store.Open(t.Context(), store.Config{URL: servers[0].Config.DatabaseURL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	exec := func(query string, args ...any) {
+	const account = "111111111111"
+	makeRole := func() {
 		t.Helper()
-		if err := db.Update(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.Exec(query, args...)
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const account, role = "111111111111", "AROAAAAAAAAAAAAAAAAAA"
-	makeRole := func(id string) {
-		t.Helper()
-		exec(`INSERT INTO iam_roles (id, account, path, name, folded, rev, trust, description, max_session, tags, created_at, used_at, used_region)
-			VALUES ($1, $2, '/', 'r', 'r', 1, $3, '', 3600, '[]', 0, 0, '')`, id, account,
+		iam(t, servers[0], "CreateRole", "RoleName", "r", "AssumeRolePolicyDocument",
 			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":"sts:AssumeRole"}}`)
 		iam(t, servers[0], "AttachRolePolicy", "RoleName", "r", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
 	}
-	makeRole(role)
+	makeRole()
 	iam(t, servers[0], "CreateUser", "UserName", "ann")
 	iam(t, servers[0], "AttachUserPolicy", "UserName", "ann", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
 	iam(t, servers[0], "CreatePolicy", "PolicyName", "p", "PolicyDocument", policy("Allow", "secretsmanager:*", ""))
@@ -108,8 +92,10 @@ func TestServersObeySTSAtOnce(t *testing.T) {
 		iam(t, servers[i%2], step.op, step.parameters...)
 		expect(step.op, step.role, step.user)
 	}
-	exec(`DELETE FROM iam_roles WHERE id = $1`, role)
+	iam(t, servers[1], "DetachRolePolicy", "RoleName", "r", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
+	expect("DetachRolePolicy", denied, unknown)
+	iam(t, servers[1], "DeleteRole", "RoleName", "r")
 	expect("DeleteRole", unknown, unknown)
-	makeRole("AROABBBBBBBBBBBBBBBBB")
+	makeRole()
 	expect("CreateRole with the same name", unknown, unknown)
 }

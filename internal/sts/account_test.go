@@ -16,7 +16,7 @@ import (
 )
 
 // as calls an operation as an account's user root, who may do everything.
-func as[In, Out any](t *testing.T, account string, serve func(context.Context, *call.Call, *In) (*Out, error), in *In) *Out {
+func as[In, Out any](t testing.TB, account string, serve func(context.Context, *call.Call, *In) (*Out, error), in *In) *Out {
 	t.Helper()
 	root := "arn:aws:iam::" + account + ":root"
 	out, err := serve(t.Context(), &call.Call{

@@ -132,15 +132,16 @@ func TestDeletedRole(t *testing.T) {
 	if got := w.who(s); got != "arn:aws:sts::"+account+":assumed-role/r/s1" {
 		t.Fatal(got)
 	}
-	w.exec(`DELETE FROM iam_roles`)
-	if got := w.node().who(s); got != "unknown key" {
+	must(w, w.admin, "iam", w.iam.DeleteRolePolicy, &iammodel.DeleteRolePolicyInput{RoleName: new("r"), PolicyName: new("p")})
+	must(w, w.admin, "iam", w.iam.DeleteRole, &iammodel.DeleteRoleInput{RoleName: new("r")})
+	if got := w.who(s); got != "unknown key" {
 		t.Errorf("of a deleted role: %s", got)
 	}
-	w.role(account, "r", trustAnn+`,{"Effect":"Allow","Principal":{"AWS":"`+other+`"},"Action":"sts:AssumeRole"}`, allow("*", "*"))
-	if got := w.node().who(s); got != "unknown key" {
+	w.role(account, "r", trustAnn, allow("*", "*"))
+	if got := w.who(s); got != "unknown key" {
 		t.Errorf("of a role that was made again: %s", got)
 	}
-	if got := w.node().who(w.node().assume(ann, roleARN(account, "r"), nil)); got != "arn:aws:sts::"+account+":assumed-role/r/s1" {
+	if got := w.who(w.assume(ann, roleARN(account, "r"), nil)); got != "arn:aws:sts::"+account+":assumed-role/r/s1" {
 		t.Errorf("a new session: %s", got)
 	}
 }

@@ -98,15 +98,12 @@ func (s *Service) takeCode(ctx context.Context, c *call.Call, serial, code *stri
 	if serial == nil || code == nil {
 		return api.Validation("MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
 	}
-	if wait := s.codes.Wait(c.Principal.ID, *serial, c.Time); wait > 0 {
+	if wait := s.codes.Begin(c.Principal.ID, *serial, c.Time); wait > 0 {
 		return api.Throttled(wait)
 	}
 	err := error(iam.ErrNoDevice)
 	if c.Principal.Kind == policy.User {
 		err = s.iam.TakeCode(ctx, c.Principal.ID, *serial, *code, c.Time)
-	}
-	if errors.Is(err, iam.ErrCode) {
-		s.codes.Failed(c.Principal.ID, *serial, c.Time)
 	}
 	switch {
 	case errors.Is(err, iam.ErrNoDevice):
@@ -116,6 +113,7 @@ func (s *Service) takeCode(ctx context.Context, c *call.Call, serial, code *stri
 	case err != nil:
 		return err
 	}
+	s.codes.Succeeded(c.Principal.ID, *serial)
 	c.Principal.MFATime = c.Time
 	return nil
 }

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"encoding/base32"
 	"strings"
 	"testing"
 	"time"
@@ -9,23 +10,26 @@ import (
 
 	iammodel "azekura/internal/api/iam"
 	model "azekura/internal/api/sts"
-	"azekura/internal/envelope"
 	"azekura/internal/sigv4"
 	"azekura/internal/totp"
 )
 
-// device gives a user of the first account a device that is enabled, and
-// returns its serial number and what it shows.
+// device gives a user of the first account a device, in the past, and returns
+// its serial number and what it shows.
 func (w *world) device(user string) (serial string, seed totp.Seed) {
 	w.t.Helper()
-	id, err := w.iam.User(w.t.Context(), nil, account, user)
+	made := must(w, w.admin, "iam", w.iam.CreateVirtualMFADevice, &iammodel.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &user}).VirtualMFADevice
+	seed, err := base32.StdEncoding.DecodeString(string(made.Base32StringSeed))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	serial, seed = "arn:aws:iam::"+account+":mfa/"+user, totp.NewSeed()
-	w.exec(`INSERT INTO iam_mfa_devices (serial, account, user_id, seed, step, tags, enabled_at) VALUES ($1, $2, $3, $4, 0, '[]', 0)`,
-		serial, account, id.ID, w.ring.Seal(seed, envelope.AAD("iam mfa device", serial)))
-	return serial, seed
+	then := *w
+	then.now = w.now.Add(-time.Hour)
+	step := totp.At(then.now)
+	must(&then, w.admin, "iam", w.iam.EnableMFADevice, &iammodel.EnableMFADeviceInput{
+		UserName: &user, SerialNumber: made.SerialNumber, AuthenticationCode1: new(seed.Code(step - 1)), AuthenticationCode2: new(seed.Code(step)),
+	})
+	return *made.SerialNumber, seed
 }
 
 const (

@@ -72,6 +72,7 @@ func TestWebIdentity(t *testing.T) {
 // the conditions of that role alone.
 func TestWebIdentityIsRefused(t *testing.T) {
 	w := newWorld(t)
+	w.user("ann", "")
 	provider := w.provider(account)
 	host := strings.TrimPrefix(w.issuer.URL, "https://")
 	sub := `"StringEquals":{"` + host + `:sub":"` + pod + `"}`

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -154,25 +153,27 @@ func (w *world) user(name, policy string) sigv4.Credentials {
 
 func roleARN(account, name string) string { return "arn:aws:iam::" + account + ":role/ci/" + name }
 
-// role makes a role with the path /ci/, a trust policy of one statement, and an
-// inline policy.
+// role makes a role with the path /ci/, a trust policy of statements, and an
+// inline policy. It may trust itself.
 func (w *world) role(account, name, trust, policy string) {
 	w.t.Helper()
-	id := "AROA" + strings.ToUpper(fmt.Sprintf("%x", sha256.Sum256([]byte(account+name+trust))))[:17]
-	w.exec(`INSERT INTO iam_roles (id, account, path, name, folded, rev, trust, description, max_session, tags, created_at, used_at, used_region)
-		VALUES ($1, $2, '/ci/', $3, $4, 1, $5, '', 7200, '[{"k":"Team","v":"blue"},{"k":"level","v":"3"}]', 0, 0, '')`,
-		id, account, name, strings.ToLower(name), statements(trust))
+	in := &iammodel.CreateRoleInput{
+		RoleName: &name, Path: new("/ci/"), AssumeRolePolicyDocument: new(statements(trustRoot)), MaxSessionDuration: new(int64(7200)),
+		Tags: []iammodel.Tag{{Key: new("Team"), Value: new("blue")}, {Key: new("level"), Value: new("3")}},
+	}
+	as(w.t, account, w.iam.CreateRole, in)
+	as(w.t, account, w.iam.UpdateAssumeRolePolicy, &iammodel.UpdateAssumeRolePolicyInput{RoleName: &name, PolicyDocument: new(statements(trust))})
 	if policy != "" {
-		w.exec(`INSERT INTO iam_inline_policies (identity_id, name, document) VALUES ($1, 'p', $2)`, id, statements(policy))
+		as(w.t, account, w.iam.PutRolePolicy, &iammodel.PutRolePolicyInput{RoleName: &name, PolicyName: new("p"), PolicyDocument: new(statements(policy))})
 	}
 }
 
 // provider registers the issuer with an account.
-func (w *world) provider(account string) string {
+func (w *world) provider(account string) (arn string) {
 	w.t.Helper()
-	url := strings.TrimPrefix(w.issuer.URL, "https://")
-	w.exec(`INSERT INTO iam_oidc_providers (account, url, clients, thumbprints, tags, created_at) VALUES ($1, $2, '["ci"]', '[]', '[]', 0)`, account, url)
-	return "arn:aws:iam::" + account + ":oidc-provider/" + url
+	return *as(w.t, account, w.iam.CreateOpenIDConnectProvider, &iammodel.CreateOpenIDConnectProviderInput{
+		Url: &w.issuer.URL, ClientIDList: []string{"ci"},
+	}).OpenIDConnectProviderArn
 }
 
 func signs(c *model.Credentials) sigv4.Credentials {
