@@ -62,6 +62,7 @@ func parts() []part {
 		{"start", (*bench).start},
 		{"reads", (*bench).reads},
 		{"writes", (*bench).writes},
+		{"access", (*bench).access},
 		{"postgres", (*bench).postgres},
 		{"million", (*bench).millionSecrets},
 		{"tls", (*bench).tls},
