@@ -110,6 +110,7 @@ func TestSources(t *testing.T) {
 	m.Watch(Sources{
 		InFlight: func() int64 { return 7 },
 		Queued:   func() int { return 9 },
+		Slowed:   func() uint64 { return 11 },
 		Caches: map[string]func() store.CacheStats{
 			"a": func() store.CacheStats { return store.CacheStats{Hits: 1, Misses: 2, Bytes: 3, Entries: 4} },
 			"b": func() store.CacheStats { return store.CacheStats{Hits: 5} },

@@ -12,8 +12,9 @@ import (
 // Sources are the figures that are read when somebody asks for them. The
 // functions are called concurrently with everything else.
 type Sources struct {
-	InFlight func() int64 // requests
-	Queued   func() int   // changes that wait to be written
+	InFlight func() int64  // requests
+	Queued   func() int    // changes that wait to be written
+	Slowed   func() uint64 // requests refused unseen after too many wrong signatures
 	Caches   map[string]func() store.CacheStats
 
 	// Pool is that of the database's connections; false says that it has none.
@@ -31,6 +32,10 @@ func (m *Metrics) Watch(s Sources) {
 			Name: "azekura_store_queue_length",
 			Help: "Changes that wait for their turn to be written.",
 		}, func() float64 { return float64(s.Queued()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "azekura_guesses_slowed_total",
+			Help: "Requests refused without a look at their signature, after too many wrong ones.",
+		}, func() float64 { return float64(s.Slowed()) }),
 		caches(s.Caches),
 		pool(s.Pool),
 	)

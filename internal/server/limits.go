@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"azekura/internal/call"
+	"azekura/internal/policy"
 	"azekura/internal/throttle"
 )
 
@@ -29,6 +30,14 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 	}
 	return all, nil
 }
+
+// Of the operations that need no signature, AssumeRoleWithWebIdentity, one
+// address may call so many at once, and then one in each pause. Each makes the
+// server verify a stranger's token.
+const (
+	strangerBurst = 200
+	strangerPause = 20 * time.Millisecond
+)
 
 // admit counts calls against RateLimits. Their operations must be served: a
 // misspelt one would be no limit at all.
@@ -54,8 +63,11 @@ func (c *Config) admit(services []call.Service) (func(*call.Call) time.Duration,
 	if slices.Equal(c.RateLimits, []string{"off"}) {
 		return nil, nil
 	}
-	calls := throttle.NewCalls(limits)
+	calls, strangers := throttle.NewCalls(limits), throttle.NewFailures(strangerBurst, strangerPause)
 	return func(c *call.Call) time.Duration {
+		if c.Principal.Kind == policy.Anonymous { // of no account that could have a quota
+			return strangers.Begin(c.SourceIP.String(), c.Op, c.Time)
+		}
 		return calls.Take(c.Principal.Account, c.Region, served[c.Service][c.Op], c.Time)
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
 	"azekura/internal/store"
+	"azekura/internal/sts"
 	"azekura/internal/wire"
 )
 
@@ -91,10 +92,11 @@ func (m *monitor) close() error {
 }
 
 // watch lets the figures that nobody reports be read where they are.
-func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, keys *kms.Service) {
+func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service, keys *kms.Service) {
 	m.Watch(metrics.Sources{
 		InFlight: api.InFlight,
 		Queued:   s.db.Queued,
+		Slowed:   door.Slowed,
 		Pool:     s.db.Pool,
 		Caches: map[string]func() store.CacheStats{
 			"secrets":     s.secrets.CacheStats,

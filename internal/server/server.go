@@ -185,7 +185,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if api.Admit, err = cfg.admit(services); err != nil {
 		return nil, err
 	}
-	s.watch(figures, api, keys)
+	s.watch(figures, api, door, keys)
 	s.http = s.newHTTP(api)
 	if s.monitor, err = s.newMonitor(figures); err != nil {
 		return nil, err

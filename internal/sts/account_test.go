@@ -3,6 +3,7 @@ package sts
 import (
 	"context"
 	"crypto/sha256"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func TestAccountOfTheCaller(t *testing.T) {
 	ann := sigv4.Credentials{AccessKeyID: *key.AccessKeyId, Secret: string(*key.SecretAccessKey)}
 	authenticated := func(creds sigv4.Credentials) *call.Call {
 		t.Helper()
-		verify, err := d.Authenticate(signed(creds), service, now, nil)
+		verify, err := d.Authenticate(signed(creds), service, netip.Addr{}, now, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +79,7 @@ func TestAccountOfTheCaller(t *testing.T) {
 		t.Errorf("the management account: %+v", d)
 	}
 	as(t, account, d.orgs.CloseAccount, &orgmodel.CloseAccountInput{AccountId: &member})
-	_, err := d.Authenticate(signed(ann), service, now, nil)
+	_, err := d.Authenticate(signed(ann), service, netip.Addr{}, now, nil)
 	if kind := kindOf(t, err); kind != sigv4.Closed {
 		t.Errorf("of a closed account: %v", err)
 	}

@@ -3,6 +3,7 @@ package sts
 import (
 	"crypto/sha256"
 
+	"net/netip"
 	"testing"
 	"time"
 
@@ -223,7 +224,7 @@ func BenchmarkAuthenticateSession(b *testing.B) {
 	sigv4.Sign(r, s, region, service, sum, now)
 	b.ReportAllocs()
 	for b.Loop() {
-		verify, err := w.Authenticate(r, service, now, nil)
+		verify, err := w.Authenticate(r, service, netip.Addr{}, now, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -7,6 +7,7 @@ package sts
 import (
 	"crypto/sha256"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"azekura/internal/call"
@@ -39,6 +40,7 @@ type Service struct {
 	regions []string
 	tokens  *tokenCache
 	codes   *throttle.Failures // of multi-factor devices
+	guesses *guesses
 }
 
 // Wrong codes of a device: some pass, then one in each of a code's lives. A
@@ -56,7 +58,7 @@ func New(cfg Config) *Service {
 	}
 	return &Service{
 		iam: cfg.IAM, orgs: cfg.Organizations, ring: cfg.Keyring, issuers: cfg.OIDC, regions: cfg.Regions,
-		tokens: newTokenCache(cfg.CacheBytes), codes: throttle.NewFailures(freeCodes, codePause),
+		tokens: newTokenCache(cfg.CacheBytes), codes: throttle.NewFailures(freeCodes, codePause), guesses: newGuesses(),
 	}
 }
 
@@ -66,13 +68,16 @@ func New(cfg Config) *Service {
 // checks the signature, and makes the call, with Region, Principal, Policies and
 // AccessKeyID. It may be called once, while r is still as it was received.
 //
+// Who signs wrongly too often, with one access key and from one address, has to
+// wait: the answer is then that of a quota that is used up.
+//
 // What the call, or a refusal, goes by is to be confirmed by reads, unless they
 // are nil.
 //
-// Refusals are of type *sigv4.Error; any other error is the server's own. An
+// Refusals are of type *sigv4.Error or *api.Error; any other error is the server's own. An
 // unknown access key and a wrong signature are told apart, as AWS does: access
 // key ids are no secret, so neither is hidden by taking the same time.
-func (s *Service) Authenticate(r *http.Request, service string, now time.Time, reads *store.Reads) (func(bodySHA256 [sha256.Size]byte) (*call.Call, error), error) {
+func (s *Service) Authenticate(r *http.Request, service string, from netip.Addr, now time.Time, reads *store.Reads) (func(bodySHA256 [sha256.Size]byte) (*call.Call, error), error) {
 	claim, err := sigv4.Parse(r)
 	if err != nil {
 		return nil, err
@@ -83,12 +88,16 @@ func (s *Service) Authenticate(r *http.Request, service string, now time.Time, r
 	if err := claim.CheckTime(now); err != nil {
 		return nil, err
 	}
+	if err := s.guesses.before(from, claim.AccessKeyID, now); err != nil {
+		return nil, err
+	}
 	who, err := s.caller(r.Context(), reads, claim, now)
 	if err != nil {
-		return nil, err
+		return nil, s.guesses.unknown(from, now, err)
 	}
 	return func(bodySHA256 [sha256.Size]byte) (*call.Call, error) {
 		if err := claim.Verify(r, who.signingKey(claim), bodySHA256); err != nil {
+			s.guesses.wrong(from, claim.AccessKeyID, now)
 			return nil, err
 		}
 		who.used(s.iam, claim, now)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +93,7 @@ func TestAuthenticate(t *testing.T) {
 	presigned := newRequest()
 	sigv4.Presign(presigned, d.creds, region, service, sha256.Sum256([]byte(body)), now, time.Minute)
 	for name, r := range map[string]*http.Request{"header": signed(d.creds), "presigned": presigned} {
-		verify, err := d.Authenticate(r, service, now, nil)
+		verify, err := d.Authenticate(r, service, netip.Addr{}, now, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -139,7 +140,7 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 		"session token": {with(func(c *sigv4.Credentials) { c.Token = "x" }), service, now, sigv4.UnknownKey, invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			verify, err := d.Authenticate(test.r, test.service, test.now, nil)
+			verify, err := d.Authenticate(test.r, test.service, netip.Addr{}, test.now, nil)
 			if kind := kindOf(t, err); kind != test.kind || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v, want %v with %q", err, test.kind, test.text)
 			}
@@ -164,7 +165,7 @@ func TestSessionKeysAreRefusedByTheirForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := New(Config{IAM: users, Organizations: organizationOf(t, db, keyring), Regions: []string{region}})
-	_, err = s.Authenticate(signed(sigv4.Credentials{AccessKeyID: given.AccessKeyID, Secret: string(given.Secret)}), service, now, nil)
+	_, err = s.Authenticate(signed(sigv4.Credentials{AccessKeyID: given.AccessKeyID, Secret: string(given.Secret)}), service, netip.Addr{}, now, nil)
 	if kind := kindOf(t, err); kind != sigv4.UnknownKey {
 		t.Errorf("got %v", err)
 	}
@@ -187,7 +188,7 @@ func TestRefusedByTheSignature(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := signed(sigv4.Credentials{AccessKeyID: d.creds.AccessKeyID, Secret: test.secret})
 			test.change(r)
-			verify, err := d.Authenticate(r, service, now, nil)
+			verify, err := d.Authenticate(r, service, netip.Addr{}, now, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +212,7 @@ func TestInactiveKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.Authenticate(signed(d.creds), service, now, nil)
+	_, err = d.Authenticate(signed(d.creds), service, netip.Addr{}, now, nil)
 	if kind := kindOf(t, err); kind != sigv4.UnknownKey {
 		t.Errorf("got %v", err)
 	}
@@ -224,7 +225,7 @@ func TestStoreFailureIsNoRefusal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d.db.Close()
-	_, err := d.Authenticate(r.WithContext(ctx), service, now, nil)
+	_, err := d.Authenticate(r.WithContext(ctx), service, netip.Addr{}, now, nil)
 	if _, refused := errors.AsType[*sigv4.Error](err); err == nil || refused {
 		t.Errorf("got %v", err)
 	}
@@ -235,7 +236,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	r, sum := signed(d.creds), sha256.Sum256([]byte(body))
 	b.ReportAllocs()
 	for b.Loop() {
-		verify, err := d.Authenticate(r, service, now, nil)
+		verify, err := d.Authenticate(r, service, netip.Addr{}, now, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

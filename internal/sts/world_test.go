@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func (w *world) enter(creds sigv4.Credentials, service string) (*call.Call, erro
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4584/", nil)
 	sum := sha256.Sum256([]byte(body))
 	sigv4.Sign(r, creds, region, service, sum, w.now)
-	verify, err := w.Authenticate(r, service, w.now, nil)
+	verify, err := w.Authenticate(r, service, netip.Addr{}, w.now, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package throttle
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,9 +17,10 @@ type Failures struct {
 	delay time.Duration // between tries, beyond them; one free failure comes back in this time
 	seed  maphash.Seed
 
-	mu    sync.Mutex
-	full  []int64 // as in take, by slot
-	total uint64
+	total atomic.Uint64
+
+	mu   sync.Mutex
+	full []int64 // as in take, by slot
 }
 
 // failureSlots bounds the memory of one Failures to half a megabyte.
@@ -33,6 +35,9 @@ func NewFailures(free int, delay time.Duration) *Failures {
 // Wait is how long the next try of the thing named by who and what, such as an
 // address and an access key id, has to wait; 0 if it may be made now.
 func (f *Failures) Wait(who, what string, now time.Time) time.Duration {
+	if !f.Any() {
+		return 0
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.wait(who, what, now.UnixNano())
@@ -59,7 +64,7 @@ func (f *Failures) fail(who, what string, at int64) {
 	if f.full == nil {
 		f.full = make([]int64, failureSlots)
 	}
-	f.total++
+	f.total.Add(1)
 	full := &f.full[f.slot(who, what)]
 	*full = min(max(*full, at)+int64(f.delay), at+f.depth())
 }
@@ -84,18 +89,17 @@ func (f *Failures) Succeeded(who, what string) {
 	if f.full == nil {
 		return
 	}
-	f.total--
+	f.total.Add(^uint64(0))
 	f.full[f.slot(who, what)] -= int64(f.delay)
 }
 
 func (f *Failures) depth() int64 { return int64(f.delay) * int64(f.free) }
 
 // Total is how many tries have failed.
-func (f *Failures) Total() uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.total
-}
+func (f *Failures) Total() uint64 { return f.total.Load() }
+
+// Any says whether any try has failed. It costs next to nothing.
+func (f *Failures) Any() bool { return f.total.Load() > 0 }
 
 func (f *Failures) slot(who, what string) uint64 {
 	var h maphash.Hash

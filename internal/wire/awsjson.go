@@ -38,7 +38,7 @@ func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call, s
 	if r.ContentLength > h.limit() {
 		return nil, nil, tooLarge()
 	}
-	verify, err := h.Authenticate(r, t.service, c.Time, c.Reads)
+	verify, err := h.Authenticate(r, t.service, c.SourceIP, c.Time, c.Reads)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -37,7 +37,7 @@ type Handler struct {
 	// request before its body is read, the second has the body's hash and
 	// checks the signature. What it says is confirmed by reads, unless they are
 	// nil. It may be called again for the same request. Required.
-	Authenticate func(r *http.Request, service string, now time.Time, reads *store.Reads) (verify func(bodySHA256 [32]byte) (*call.Call, error), err error)
+	Authenticate func(r *http.Request, service string, from netip.Addr, now time.Time, reads *store.Reads) (verify func(bodySHA256 [32]byte) (*call.Call, error), err error)
 
 	// NewReads begins what a request reads; nil, or a nil result, if that needs
 	// no confirmation.

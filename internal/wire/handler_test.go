@@ -42,7 +42,7 @@ type bench struct {
 func newBench(ops ...call.Op) *bench {
 	b := &bench{}
 	b.Handler = &wire.Handler{
-		Authenticate: func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+		Authenticate: func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			return func([32]byte) (*call.Call, error) {
 				return &call.Call{Region: "us-east-1", Principal: call.Principal{Principal: policy.Principal{ARN: ann}}, AccessKeyID: "AKIDANN"}, nil
 			}, nil
@@ -251,7 +251,7 @@ func TestUnauthenticated(t *testing.T) {
 	})
 	t.Run("first stage", func(t *testing.T) {
 		b := newBench(op)
-		b.Authenticate = func(_ *http.Request, service string, _ time.Time, _ *store.Reads) (func([32]byte) (*call.Call, error), error) {
+		b.Authenticate = func(_ *http.Request, service string, _ netip.Addr, _ time.Time, _ *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			if service != "secretsmanager" {
 				t.Errorf("service %q", service)
 			}
@@ -264,7 +264,7 @@ func TestUnauthenticated(t *testing.T) {
 	t.Run("second stage", func(t *testing.T) {
 		b := newBench(op)
 		const body = "not JSON, and not looked at"
-		b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+		b.Authenticate = func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			return func(sum [32]byte) (*call.Call, error) {
 				if sum != sha256.Sum256([]byte(body)) {
 					t.Error("the hash is not the body's")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func TestLogLineOfStrangers(t *testing.T) {
 
 func TestLogLineUnauthenticated(t *testing.T) {
 	b := newBench(getSecretValue(nil, nil))
-	b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+	b.Authenticate = func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 		return nil, &sigv4.Error{Kind: sigv4.UnknownKey, Message: "planted"}
 	}
 	b.call("GetSecretValue", "{}")

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func TestFinishIsToldOfEachRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(getSecretValue(&model.GetSecretValueOutput{SecretString: new(api.Sensitive("b"))}, test.err))
 			if test.deny != nil {
-				b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+				b.Authenticate = func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 					return nil, test.deny
 				}
 			}

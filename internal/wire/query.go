@@ -109,7 +109,7 @@ func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call,
 	if r.ContentLength > q.limit() {
 		return nil, nil, tooLarge()
 	}
-	verify, err := q.Authenticate(r, q.api.name, c.Time, c.Reads)
+	verify, err := q.Authenticate(r, q.api.name, c.SourceIP, c.Time, c.Reads)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -130,11 +131,11 @@ func TestRefusalsOfQueries(t *testing.T) {
 		sigv4.ExpiredToken: "ExpiredToken", sigv4.Closed: "OptInRequired", sigv4.Mismatch: "SignatureDoesNotMatch",
 	} {
 		refusal := sigv4.Refuse(kind)
-		for stage, authenticate := range map[string]func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error){
-			"first": func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+		for stage, authenticate := range map[string]func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error){
+			"first": func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 				return nil, refusal
 			},
-			"second": func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+			"second": func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 				return func([32]byte) (*call.Call, error) { return nil, refusal }, nil
 			},
 		} {
@@ -164,7 +165,7 @@ func TestUnknownKeyText(t *testing.T) {
 		"sts": "The security token included in the request is invalid</Message>",
 	} {
 		b := newQueryBench(t)
-		b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+		b.Authenticate = func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			return nil, sigv4.Refuse(sigv4.UnknownKey)
 		}
 		wantError(t, b.do(form(service, whoAmI)), 403, "InvalidClientTokenId", text)
@@ -214,7 +215,7 @@ func TestUnsignedIsNobody(t *testing.T) {
 		}
 	}
 	b := newQueryBench(t)
-	b.Authenticate = func(*http.Request, string, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
+	b.Authenticate = func(*http.Request, string, netip.Addr, time.Time, *store.Reads) (func([32]byte) (*call.Call, error), error) {
 		return nil, sigv4.Refuse(sigv4.UnknownKey)
 	}
 	wantError(t, b.do(form("sts", webAssume)), 403, "InvalidClientTokenId", "")

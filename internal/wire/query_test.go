@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,7 @@ type queryBench struct {
 func newQueryBench(t testing.TB) *queryBench {
 	b := &queryBench{t: t}
 	b.Handler = &Handler{
-		Authenticate: func(_ *http.Request, service string, _ time.Time, _ *store.Reads) (func([32]byte) (*call.Call, error), error) {
+		Authenticate: func(_ *http.Request, service string, _ netip.Addr, _ time.Time, _ *store.Reads) (func([32]byte) (*call.Call, error), error) {
 			return func([32]byte) (*call.Call, error) {
 				return &call.Call{Region: "us-west-2", Principal: call.Principal{Principal: policy.Principal{ARN: "ann"}}, AccessKeyID: "AKIDANN"}, nil
 			}, nil

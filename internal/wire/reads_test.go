@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func newReadBench(t *testing.T, bind func(string, func(context.Context, *call.Ca
 		return &model.GetRandomPasswordOutput{RandomPassword: new(api.Sensitive(fmt.Sprint(c.Principal.ARN, " ", rev)))}, err
 	}))
 	b.NewReads = db.NewReads
-	b.Authenticate = func(r *http.Request, _ string, _ time.Time, reads *store.Reads) (func([32]byte) (*call.Call, error), error) {
+	b.Authenticate = func(r *http.Request, _ string, _ netip.Addr, _ time.Time, reads *store.Reads) (func([32]byte) (*call.Call, error), error) {
 		b.authenticated++
 		c, err := b.rows.Get(r.Context(), reads, "caller")
 		if err != nil {
