@@ -18,7 +18,9 @@ const otherAccount = "222222222222"
 func (w *world) user(inAccount, name string) *call.Principal {
 	w.t.Helper()
 	s := iam.New(iam.Config{DB: w.db, Keyring: w.keyring})
-	err := w.db.Update(w.t.Context(), func(tx *store.Tx) error { return iam.AddMember(tx, iam.Member{ID: inAccount, Management: account, RoleName: "Enter"}) })
+	err := w.db.Update(w.t.Context(), func(tx *store.Tx) error {
+		return iam.AddMember(tx, iam.Member{ID: inAccount, Management: account, RoleName: "Enter"})
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
