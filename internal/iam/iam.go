@@ -8,6 +8,8 @@
 package iam
 
 import (
+	"context"
+
 	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/store"
@@ -21,6 +23,9 @@ type Config struct {
 	// CacheBytes bounds the memory for access keys, identities and policies in
 	// use; 0 stands for 16 MiB.
 	CacheBytes int64
+	// Bind puts policies under the service control policies that bind the
+	// principals of an account, for the simulator. It may be nil.
+	Bind func(ctx context.Context, account string, set *policy.Set) (*policy.Set, error)
 }
 
 // A Service is IAM over one store. It may be used concurrently, but not inside
@@ -35,6 +40,7 @@ type Service struct {
 	documents   *policy.Pool
 	uses        *uses
 
+	bind          func(context.Context, string, *policy.Set) (*policy.Set, error)
 	hashers       chan struct{} // holds a token for each password that is being hashed
 	passwordTries *throttle.Failures
 }
@@ -45,7 +51,7 @@ func New(cfg Config) *Service {
 		cfg.CacheBytes = 16 << 20
 	}
 	s := &Service{
-		db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses(),
+		db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses(), bind: cfg.Bind,
 		hashers: make(chan struct{}, maxHashing), passwordTries: newPasswordTries(),
 	}
 	part := cfg.CacheBytes / 8

@@ -38,8 +38,6 @@ var notServed = []string{
 	"GenerateOrganizationsAccessReport",
 	"GenerateServiceLastAccessedDetails",
 	"GetAccountProperties",
-	"GetContextKeysForCustomPolicy",
-	"GetContextKeysForPrincipalPolicy",
 	"GetDelegationRequest",
 	"GetHumanReadableSummary",
 	"GetInstanceProfile",
@@ -54,7 +52,6 @@ var notServed = []string{
 	"ListDelegationRequests",
 	"ListInstanceProfileTags",
 	"ListOrganizationsFeatures",
-	"ListPoliciesGrantingServiceAccess",
 	"ListSAMLProviderTags",
 	"ListServerCertificateTags",
 	"PutAccountProperties",
@@ -63,8 +60,6 @@ var notServed = []string{
 	"ResetServiceSpecificCredential",
 	"SendDelegationToken",
 	"SetSecurityTokenServicePreferences",
-	"SimulateCustomPolicy",
-	"SimulatePrincipalPolicy",
 	"TagInstanceProfile",
 	"TagSAMLProvider",
 	"TagServerCertificate",
@@ -105,7 +100,7 @@ func smallest(in any, name string) any {
 		"OpenIDConnectProviderArn": "arn:aws:iam::" + account + ":oidc-provider/" + name, "Url": "https://" + name,
 		"SerialNumber": "arn:aws:iam::" + account + ":mfa/" + name, "VirtualMFADeviceName": name,
 		"DeletionTaskId": "task/aws-service-role/s/" + name + "/x", "AWSServiceName": name,
-		"PolicySourceArn": "arn:aws:iam::" + account + ":user/" + name,
+		"PolicySourceArn": "arn:aws:iam::" + account + ":user/" + name, "Arn": "arn:aws:iam::" + account + ":group/" + name,
 	} {
 		if f := reflect.ValueOf(in).Elem().FieldByName(member); f.IsValid() {
 			f.Set(reflect.ValueOf(&value))

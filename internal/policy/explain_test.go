@@ -77,3 +77,27 @@ func TestExplain(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestGrants(t *testing.T) {
+	for text, want := range map[string]bool{
+		`"Effect":"Allow","Action":"iam:GetUser"`:          true,
+		`"Effect":"Allow","Action":["s3:*","IAM:Get*"]`:    true,
+		`"Effect":"Allow","Action":"*"`:                    true,
+		`"Effect":"Allow","Action":"*:*"`:                  true,
+		`"Effect":"Allow","Action":"iamx:GetUser"`:         false,
+		`"Effect":"Deny","Action":"iam:*"`:                 false,
+		`"Effect":"Allow","NotAction":"s3:*"`:              true,
+		`"Effect":"Allow","NotAction":["s3:*","iam:Get*"]`: true,
+		`"Effect":"Allow","NotAction":["s3:*","iam:*"]`:    false,
+		`"Effect":"Deny","NotAction":"s3:*"`:               false,
+		`"Effect":"Allow","Action":"s3:*"`:                 false,
+	} {
+		got, err := Grants(`{"Version":"2012-10-17","Statement":{`+text+`,"Resource":"*"}}`, "iam")
+		if err != nil || got != want {
+			t.Errorf("%s: %t, %v", text, got, err)
+		}
+	}
+	if _, err := Grants("{", "iam"); err == nil {
+		t.Error("a text that is no policy was taken")
+	}
+}

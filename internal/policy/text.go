@@ -85,3 +85,42 @@ func ContextKeys(text string) ([]string, error) {
 	}
 	return keys, nil
 }
+
+// Grants says whether a document that Parse takes has a statement that allows
+// some action of a service, given by its prefix: "iam". Resources and conditions
+// are not looked at, nor is what other statements deny. The error is a
+// *SyntaxError.
+func Grants(text, service string) (bool, error) {
+	d, fault := readText(text, Identity)
+	if fault != nil {
+		return false, fault
+	}
+	for i := range d.statements {
+		s := &d.statements[i]
+		if s.effect == "Allow" && (anyAbout(s.action, service) || s.notAction != nil && !allOf(s.notAction, service)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// anyAbout says whether one of the patterns is about actions of a service.
+func anyAbout(actions []string, service string) bool {
+	for _, action := range actions {
+		if vendor, _, _ := strings.Cut(action, ":"); vendor == "*" || strings.EqualFold(vendor, service) {
+			return true
+		}
+	}
+	return false
+}
+
+// allOf says whether one of the patterns matches every action of a service.
+func allOf(actions []string, service string) bool {
+	for _, action := range actions {
+		vendor, name, _ := strings.Cut(action, ":")
+		if action == "*" || name == "*" && (vendor == "*" || strings.EqualFold(vendor, service)) {
+			return true
+		}
+	}
+	return false
+}

@@ -22,6 +22,7 @@ import (
 	"azekura/internal/metrics"
 	"azekura/internal/oidc"
 	"azekura/internal/organizations"
+	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/secretsmanager"
 	"azekura/internal/store"
@@ -163,7 +164,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 4})
+	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 4, Bind: s.bind})
 	s.accounts = organizations.New(organizations.Config{DB: s.db, Keyring: keyring, Add: addMember, CacheBytes: cfg.CacheBytes / 32})
 	door := sts.New(sts.Config{
 		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
@@ -282,6 +283,15 @@ func (s *Server) limited(h http.Handler) *http.Server {
 		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
 	}
+}
+
+// bind puts policies under those that the organization has for an account.
+func (s *Server) bind(ctx context.Context, account string, set *policy.Set) (*policy.Set, error) {
+	a, err := s.accounts.Account(ctx, nil, account)
+	if err != nil {
+		return nil, err
+	}
+	return a.Bind(set), nil
 }
 
 // URL is where clients reach the server: EndpointURL, or the address it
