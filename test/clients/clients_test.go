@@ -3,17 +3,21 @@ package clients
 
 import (
 	"bytes"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"azekura/internal/oidc/oidctest"
+	"azekura/internal/totp"
 	"azekura/test/process"
 )
 
@@ -33,7 +37,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	bin, err := process.Build(dir)
 	if err == nil {
-		server, err = process.Start(filepath.Join(dir, "data"), bin)
+		server, err = start(dir, bin)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,6 +49,20 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return code
+}
+
+// start starts a server that believes the certificate of oidctest's issuers,
+// which have one and the same.
+func start(dir, bin string) (*process.Server, error) {
+	issuer := oidctest.Start("")
+	issuer.Close()
+	ca := filepath.Join(dir, "issuers.pem")
+	if err := os.WriteFile(ca, issuer.CA(), 0o600); err != nil {
+		return nil, err
+	}
+	return process.StartWith(process.Config{
+		Command: []string{bin}, DataDir: filepath.Join(dir, "data"), Args: []string{"--oidc-ca-file", ca},
+	})
 }
 
 // cache is where test/install puts what it installs.
@@ -153,6 +171,7 @@ func story(t *testing.T, cli ...string) {
 		t.Fatal(err)
 	}
 	batch := exec.Command(wrapper, "secretsmanager", "batch-get-secret-value", "--generate-cli-skeleton", "--region", server.Region).Run() == nil
+	issuer := oidctest.New(t, "/"+prefix(t))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
@@ -162,16 +181,34 @@ func story(t *testing.T, cli ...string) {
 			}
 			e.Setenv("AWS", wrapper)
 			e.Setenv("S", prefix(t))
-			return nil
+			e.Setenv("ROLE", "arn:aws:iam::111111111111:role/"+prefix(t))
+			e.Setenv("MFA", "arn:aws:iam::111111111111:mfa/"+prefix(t))
+			e.Setenv("ISSUER", issuer.URL)
+			return errors.Join(
+				os.WriteFile(filepath.Join(e.WorkDir, "token"), []byte(issuer.Token(t, time.Now(), "ci", "repo:shop:main", nil)), 0o600),
+				os.WriteFile(filepath.Join(e.WorkDir, "other-token"), []byte(issuer.Token(t, time.Now(), "ci", "repo:else:main", nil)), 0o600),
+			)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused, "totp": showCode},
 		Condition: func(name string) (bool, error) {
-			if name != "batch" {
+			known := map[string]bool{"batch": batch, "endpoints": len(cli) == 1}
+			holds, ok := known[name]
+			if !ok {
 				return false, fmt.Errorf("unknown condition %q", name)
 			}
-			return batch, nil
+			return holds, nil
 		},
 	})
+}
+
+// showCode is the command totp SEED VARIABLE STEPS: it sets a variable to what a
+// device with the seed in a file shows so many steps from now.
+func showCode(ts *testscript.TestScript, _ bool, args []string) {
+	seed, err := base32.StdEncoding.DecodeString(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	steps, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Setenv(args[1], totp.Seed(seed).Code(totp.At(time.Now())+totp.Step(steps)))
 }
 
 // refused runs a CLI that must exit as it does when the server, and not the
