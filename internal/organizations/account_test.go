@@ -58,7 +58,7 @@ func TestBootstrapHappensOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if err := w.again().Bootstrap(t.Context(), management); err != nil {
+			if err := w.again().Bootstrap(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -22,8 +22,9 @@ import (
 
 // Config is what a Service works with. CacheBytes alone may be left out.
 type Config struct {
-	DB      *store.DB
-	Keyring *seal.Keyring // seals page tokens
+	DB         *store.DB
+	Keyring    *seal.Keyring // seals page tokens
+	Management string        // the management account: the first one
 
 	// Add makes an account, with a role of full access that the management
 	// account may assume; store.ErrConflict if there is an account of that id.
@@ -47,6 +48,7 @@ type Member struct {
 type Service struct {
 	db      *store.DB
 	keyring *seal.Keyring
+	first   string // the management account
 	add     func(*store.Tx, Member) error
 
 	accounts  *store.Cache[*Account] // by id
@@ -58,7 +60,7 @@ func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 2 << 20
 	}
-	s := &Service{db: cfg.DB, keyring: cfg.Keyring, add: cfg.Add}
+	s := &Service{db: cfg.DB, keyring: cfg.Keyring, first: cfg.Management, add: cfg.Add}
 	s.accounts = store.NewCache(cfg.DB, cfg.CacheBytes, (*Account).size, s.loadAccount).Checked((*Account).stamp, selectStamps)
 	return s
 }
@@ -66,25 +68,25 @@ func New(cfg Config) *Service {
 // CacheStats is of the cache of accounts.
 func (s *Service) CacheStats() store.CacheStats { return s.accounts.Stats() }
 
-// Bootstrap makes the organization, of which the first account is the
-// management account, if it is not there yet. The first account is.
-func (s *Service) Bootstrap(ctx context.Context, management string) error {
+// Bootstrap makes the organization, if it is not there yet. The first account
+// is there.
+func (s *Service) Bootstrap(ctx context.Context) error {
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
-		_, err := selectOrganization(tx, "")
+		_, err := selectOrganization(tx, s.first, "")
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		now := api.At(time.Now())
-		org := organization{management: management, id: newID("o-", 10), root: newID("r-", 4), guarded: true, created: now}
+		org := organization{management: s.first, id: newID("o-", 10), root: newID("r-", 4), guarded: true, created: now}
 		made, err := insertOrganization(tx, org)
 		if err != nil || !made { // another process was quicker
 			return err
 		}
-		s.accounts.Changed(tx, management)
-		if err := insertAccount(tx, account{id: management, name: managementName, joined: now}); err != nil {
+		s.accounts.Changed(tx, s.first)
+		if err := insertAccount(tx, account{id: s.first, name: managementName, joined: now}); err != nil {
 			return err
 		}
-		return errors.Join(attach(tx, org.root, fullAccessID), attach(tx, management, fullAccessID))
+		return errors.Join(attach(tx, org.root, fullAccessID), attach(tx, s.first, fullAccessID))
 	})
 	if err != nil {
 		return fmt.Errorf("make the organization: %w", err)

@@ -32,19 +32,19 @@ type body func(tx *store.Tx, org *organization, found []resource) error
 // look decides whether the call may have what it names, or make its call
 // without naming anything, and then reads on in the same snapshot.
 func (s *Service) look(ctx context.Context, c *call.Call, wants []want, read body) error {
-	return s.db.View(ctx, func(tx *store.Tx) error { return permitted(tx, c, "", wants, read) })
+	return s.db.View(ctx, func(tx *store.Tx) error { return s.permitted(tx, c, "", wants, read) })
 }
 
 // change is look in a transaction that may change things. The organization's
 // row is locked, so changes come one after the other.
 func (s *Service) change(ctx context.Context, c *call.Call, wants []want, fn body) error {
-	return s.db.Update(ctx, func(tx *store.Tx) error { return permitted(tx, c, tx.ForUpdate(), wants, fn) })
+	return s.db.Update(ctx, func(tx *store.Tx) error { return s.permitted(tx, c, tx.ForUpdate(), wants, fn) })
 }
 
 // permitted decides, and then does the work. Only the management account has
 // anything to ask: AWS tells the others so whatever their policies say.
-func permitted(tx *store.Tx, c *call.Call, lock string, wants []want, work body) error {
-	org, err := selectOrganization(tx, lock)
+func (s *Service) permitted(tx *store.Tx, c *call.Call, lock string, wants []want, work body) error {
+	org, err := selectOrganization(tx, s.first, lock)
 	if err != nil {
 		return err
 	}

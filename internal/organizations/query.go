@@ -8,12 +8,12 @@ import (
 // one is where the only column of a row goes.
 func one[T any](v *T) []any { return []any{v} }
 
-// selectOrganization reads the organization. lock is the suffix of a locking
-// read, or "".
-func selectOrganization(tx *store.Tx, lock string) (organization, error) {
+// selectOrganization reads the organization of a management account. lock is
+// the suffix of a locking read, or "".
+func selectOrganization(tx *store.Tx, management, lock string) (organization, error) {
 	return store.One(tx, func(o *organization) []any {
 		return []any{&o.management, &o.id, &o.root, &o.guarded, &o.tags, &o.created}
-	}, `SELECT management, id, root, guarded, tags, created_at FROM org_organizations`+lock)
+	}, `SELECT management, id, root, guarded, tags, created_at FROM org_organizations WHERE management = $1`+lock, management)
 }
 
 // insertOrganization makes the organization, unless the account has one.

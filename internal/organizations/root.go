@@ -55,7 +55,7 @@ func (s *Service) DescribeOrganization(ctx context.Context, c *call.Call, _ *mod
 	}
 	out := new(model.DescribeOrganizationOutput)
 	err := s.db.View(ctx, func(tx *store.Tx) error {
-		org, err := selectOrganization(tx, "")
+		org, err := selectOrganization(tx, s.first, "")
 		if err != nil {
 			return err
 		}

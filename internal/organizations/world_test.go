@@ -49,13 +49,13 @@ func newWorld(t *testing.T, db *store.DB) *world {
 	w := &world{
 		t: t, users: iam.New(iam.Config{DB: db, Keyring: keyring}), now: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC),
 		policies: granting(t, `{"Effect":"Allow","Action":"*","Resource":"*"}`), account: management,
-		Service: New(Config{DB: db, Keyring: keyring, Add: func(tx *store.Tx, m Member) error { return iam.AddMember(tx, iam.Member(m)) }}),
+		Service: New(Config{DB: db, Keyring: keyring, Management: management, Add: func(tx *store.Tx, m Member) error { return iam.AddMember(tx, iam.Member(m)) }}),
 	}
 	if _, _, err := w.users.Bootstrap(t.Context(), management); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second time it is there
-		if err := w.Bootstrap(t.Context(), management); err != nil {
+		if err := w.Bootstrap(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func newWorld(t *testing.T, db *store.DB) *world {
 
 // again is the service as another process has it.
 func (w *world) again() *Service {
-	return New(Config{DB: w.db, Keyring: w.keyring, Add: w.add})
+	return New(Config{DB: w.db, Keyring: w.keyring, Management: management, Add: w.add})
 }
 
 // granting is the policies of a caller: one, with a statement.

@@ -165,7 +165,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 4, Bind: s.bind})
-	s.accounts = organizations.New(organizations.Config{DB: s.db, Keyring: keyring, Add: addMember, CacheBytes: cfg.CacheBytes / 32})
+	s.accounts = organizations.New(organizations.Config{
+		DB: s.db, Keyring: keyring, Management: cfg.AccountID, Add: addMember, CacheBytes: cfg.CacheBytes / 32,
+	})
 	door := sts.New(sts.Config{
 		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
 		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 8,
@@ -197,7 +199,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.env, err = s.administrator(ctx, s.users); err != nil {
 		return nil, err
 	}
-	return s, s.accounts.Bootstrap(ctx, cfg.AccountID)
+	return s, s.accounts.Bootstrap(ctx)
 }
 
 // addMember joins what keeps accounts to what keeps their roles.

@@ -94,10 +94,19 @@ func rows(t *testing.T, cfg store.Config) string {
 // process had been killed.
 func broken(t *testing.T, from, to store.Config, pages int) {
 	t.Helper()
+	brokenWhen(t, from, to, func(store.Progress) bool {
+		pages--
+		return pages == 0
+	})
+}
+
+// brokenWhen is broken, but where it is time to.
+func brokenWhen(t *testing.T, from, to store.Config, now func(store.Progress) bool) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	_, err := store.Transfer{From: from, To: to, Progress: func(p store.Progress) {
-		if pages--; pages == 0 {
+		if now(p) {
 			cancel()
 		}
 	}}.Run(ctx)
@@ -145,7 +154,11 @@ func TestTransferOfAChangedSource(t *testing.T) {
 			"added":   `INSERT INTO keyring SELECT min(number) - 1, 'new', x'00', 'x', 0 FROM keyring`,
 		} {
 			source := filled(t, 100)
-			broken(t, source, to, 22)
+			copied := false
+			brokenWhen(t, source, to, func(p store.Progress) bool {
+				copied = copied || p.Table == "keyring"
+				return copied && p.Table != "keyring"
+			})
 			change(t, source, func(db *store.DB) { exec(t, db, statement) })
 			if _, err := (store.Transfer{From: source, To: to}).Run(t.Context()); !errors.Is(err, store.ErrChanged) {
 				t.Errorf("%s: %v", name, err)
@@ -289,10 +302,15 @@ func TestTransferOfADamagedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const page = 4096
-	for at := len(raw) / 2 / page * page; at < len(raw)/2/page*page+page; at++ {
-		raw[at] = 0
+	const (
+		page      = 4096
+		indexLeaf = 10 // the first byte of such a page: https://www.sqlite.org/fileformat2.html#b_tree_pages
+	)
+	at := len(raw) / 2 / page * page
+	for raw[at] != indexLeaf {
+		at += page
 	}
+	clear(raw[at : at+page])
 	if err := os.WriteFile(source.Path, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -58,10 +58,10 @@ func newDoor(t testing.TB) *door {
 // organizationOf makes the organization of the first account.
 func organizationOf(t testing.TB, db *store.DB, keyring *seal.Keyring) *organizations.Service {
 	t.Helper()
-	orgs := organizations.New(organizations.Config{DB: db, Keyring: keyring, Add: func(tx *store.Tx, m organizations.Member) error {
+	orgs := organizations.New(organizations.Config{DB: db, Keyring: keyring, Management: account, Add: func(tx *store.Tx, m organizations.Member) error {
 		return iam.AddMember(tx, iam.Member(m))
 	}})
-	if err := orgs.Bootstrap(t.Context(), account); err != nil {
+	if err := orgs.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return orgs
