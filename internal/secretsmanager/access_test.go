@@ -88,14 +88,14 @@ func TestResourcePolicyIsEnforced(t *testing.T) {
 	w := newWorld(t)
 	arn := w.arnOf("s")
 	bob := w.user(account, "bob")
-	get := &model.GetSecretValueInput{SecretId: new("s")}
+	get := &model.GetSecretValueInput{SecretId: &arn}
 	w.as(bob)
 	refuse(w, w.GetSecretValue, get, "AccessDeniedException", w.denied("GetSecretValue", arn, noIdentity))
 
 	w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+bob.ARN+`"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
 	w.as(bob)
 	do(w, w.GetSecretValue, get)
-	refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s")}, "AccessDeniedException",
+	refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: &arn}, "AccessDeniedException",
 		w.denied("DescribeSecret", arn, strings.ReplaceAll(noIdentity, "GetSecretValue", "DescribeSecret")))
 
 	w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
@@ -126,22 +126,27 @@ func TestOtherAccounts(t *testing.T) {
 	missing := strings.Replace(arn, ":s-", ":missing-", 1)
 	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: &missing}, "AccessDeniedException", w.denied("GetSecretValue", missing, noResource))
 
-	const describe = `"Action":["secretsmanager:GetSecretValue","secretsmanager:DescribeSecret"],"Resource":"*"`
+	const read = `"Action":["secretsmanager:GetSecretValue","secretsmanager:DescribeSecret"],"Resource":"*"`
 	for name, principal := range map[string]string{"account": otherAccount, "user": eve.ARN} {
-		w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+principal+`"},`+describe+`}`)
+		w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+principal+`"},`+read+`}`)
 		w.as(eve)
 		refuse(w, w.GetSecretValue, get, "AccessDeniedException", w.denied("GetSecretValue", arn, noIdentity))
-		w.as(eve, `{"Effect":"Allow",`+describe+`}`)
+		w.as(eve, `{"Effect":"Allow",`+read+`}`)
 		if got := do(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: &arn}); *got.ARN != arn {
 			t.Errorf("%s: found %s", name, *got.ARN)
 		}
-		// The default key opens nothing for other accounts.
-		refuse(w, w.GetSecretValue, get, "InvalidRequestException", defaultKeyText)
+		if got := do(w, w.GetSecretValue, get); got.SecretString == nil {
+			t.Errorf("%s: both sides allow, and there is no value", name)
+		}
 		refuse(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: new("s")}, "ResourceNotFoundException", notThere)
+		w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+principal+`"},"Action":"secretsmanager:*","Resource":"*"}`)
+		w.as(eve, `{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}`)
+		refuse(w, w.PutSecretValue, &model.PutSecretValueInput{SecretId: &arn, SecretString: secretText("y"), ClientRequestToken: token("p")},
+			"InvalidRequestException", defaultKeyText)
 	}
 	root := &call.Principal{Principal: policy.Principal{Kind: policy.Root, ARN: "arn:aws:iam::" + otherAccount + ":root", Account: otherAccount,
 		Entity: "arn:aws:iam::" + otherAccount + ":root", ID: otherAccount}}
-	w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+otherAccount+`"},`+describe+`}`)
+	w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+otherAccount+`"},`+read+`}`)
 	w.as(root)
 	do(w, w.DescribeSecret, &model.DescribeSecretInput{SecretId: &arn})
 }

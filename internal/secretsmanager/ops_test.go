@@ -77,14 +77,26 @@ func TestDenied(t *testing.T) {
 
 // A denied caller sees the ARN of a secret that exists, and its own text of
 // one that does not.
+// A denial is the same whether the secret exists or not, except to who may
+// describe it.
 func TestDenialNames(t *testing.T) {
 	w := newWorld(t)
 	sec := do(w, w.CreateSecret, &model.CreateSecretInput{Name: new("there"), ClientRequestToken: token("c")})
+	guarded := do(w, w.CreateSecret, &model.CreateSecretInput{Name: new("guarded"), ClientRequestToken: token("c")})
+	do(w, w.PutResourcePolicy, &model.PutResourcePolicyInput{SecretId: new("guarded"), ResourcePolicy: new(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"secretsmanager:GetSecretValue","Resource":"*"}}`)})
 	w.policies = nil
 	const tail = " because no identity-based policy allows the secretsmanager:GetSecretValue action"
 	const head = "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: secretsmanager:GetSecretValue on resource: "
+	for _, id := range []string{"there", "guarded", "missing", *sec.ARN, strings.Replace(*sec.ARN, "there", "where", 1)} {
+		refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: &id}, "AccessDeniedException", head+id+tail)
+	}
+	w.as(nil, `{"Effect":"Allow","Action":"secretsmanager:DescribeSecret","Resource":"*"}`)
 	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("there")}, "AccessDeniedException", head+*sec.ARN+tail)
 	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("missing")}, "AccessDeniedException", head+"missing"+tail)
+	w.as(nil, `{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
+	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("guarded")}, "AccessDeniedException", head+*guarded.ARN+" with an explicit deny in a resource-based policy")
+	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("missing")}, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 }
 
 // What may be done to a secret that is scheduled for deletion.

@@ -6,6 +6,7 @@
 package secretsmanager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -141,8 +142,9 @@ func (s *Service) update(ctx context.Context, c *call.Call, secretID string, cha
 }
 
 // permitted decides whether the call may have what was found under id, which
-// is nothing if err is store.ErrNotFound. Whoever may not have the secret is
-// not told whether it exists.
+// is nothing if err is store.ErrNotFound. Who may neither have nor describe the
+// secret is not told whether it exists: the denial is the one that there would
+// be if it did not. (AWS's shows the secret's ARN, and so tells.)
 func permitted(c *call.Call, id id, sec *secret, err error) (*secret, error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -153,20 +155,30 @@ func permitted(c *call.Call, id id, sec *secret, err error) (*secret, error) {
 		sec = nil
 	}
 	if sec == nil {
-		if err := c.Allow(call.Target{ARN: id.unresolved(), Named: id.text, Account: id.account, Keys: requestKeys(c, nil)}); err != nil {
+		if err := c.Allow(id.target(c)); err != nil {
 			return nil, err
 		}
 		return nil, errNotFound()
 	}
-	if err := c.Allow(sec.target(c)); err != nil {
-		return nil, err
+	denied := c.Allow(sec.target(c))
+	if denied == nil {
+		return sec, nil
 	}
-	return sec, nil
+	if !c.Would("secretsmanager:DescribeSecret", sec.target(c)).Allowed {
+		blind := *c // the call itself keeps the decision that was made, for the log
+		denied = cmp.Or(blind.Allow(id.target(c)), denied)
+	}
+	return nil, denied
 }
 
 // target is the secret as policies see it.
 func (s *secret) target(c *call.Call) call.Target {
 	return call.Target{ARN: s.arn(), Account: s.account, Policy: s.policy, Keys: requestKeys(c, s)}
+}
+
+// target is what id names, as policies see it if there is no such secret.
+func (id id) target(c *call.Call) call.Target {
+	return call.Target{ARN: id.unresolved(), Named: id.text, Account: id.account, Keys: requestKeys(c, nil)}
 }
 
 // everything is the target of the operations that act on no secret of their
