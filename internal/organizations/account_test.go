@@ -180,6 +180,10 @@ func TestTree(t *testing.T) {
 		if diff := cmp.Diff([]model.Parent{{Id: &w.root, Type: new("ROOT")}}, parents); diff != "" {
 			w.t.Errorf("(-want +got):\n%s", diff)
 		}
+		trusted := do(w, w.ListAWSServiceAccessForOrganization, &model.ListAWSServiceAccessForOrganizationInput{})
+		if trusted.EnabledServicePrincipals == nil || len(trusted.EnabledServicePrincipals) != 0 {
+			w.t.Errorf("trusted services %v", trusted.EnabledServicePrincipals)
+		}
 		under := do(w, w.ListAccountsForParent, &model.ListAccountsForParentInput{ParentId: &w.root}).Accounts
 		if len(under) != 2 {
 			w.t.Errorf("%d accounts under the root", len(under))

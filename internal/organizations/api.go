@@ -21,6 +21,7 @@ func (s *Service) API() call.Service {
 		call.Bind("DetachPolicy", s.DetachPolicy),
 		call.Bind("DisablePolicyType", s.DisablePolicyType),
 		call.Bind("EnablePolicyType", s.EnablePolicyType),
+		call.Bind("ListAWSServiceAccessForOrganization", s.ListAWSServiceAccessForOrganization),
 		call.Bind("ListAccounts", s.ListAccounts),
 		call.Bind("ListAccountsForParent", s.ListAccountsForParent),
 		call.Bind("ListChildren", s.ListChildren),

@@ -2,6 +2,8 @@ package organizations
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +25,7 @@ var notServed = []string{
 	"ListHandshakesForOrganization", "RemoveAccountFromOrganization",
 	// Delegation, and other services' part in the organization.
 	"DeleteResourcePolicy", "DeregisterDelegatedAdministrator", "DescribeResourcePolicy", "DisableAWSServiceAccess",
-	"EnableAWSServiceAccess", "ListAWSServiceAccessForOrganization", "ListDelegatedAdministrators",
+	"EnableAWSServiceAccess", "ListDelegatedAdministrators",
 	"ListDelegatedServicesForAccount", "PutResourcePolicy", "RegisterDelegatedAdministrator",
 	// Other types of policies, which are merged.
 	"DescribeEffectivePolicy", "ListAccountsWithInvalidEffectivePolicy", "ListEffectivePolicyValidationErrors",
@@ -34,9 +36,16 @@ var notServed = []string{
 
 // Every operation of the model is served or on the list of those that are not.
 func TestComplete(t *testing.T) {
+	page, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := slices.Clone(notServed)
 	for _, op := range (&Service{}).API().Ops {
 		got = append(got, op.Name)
+		if !regexp.MustCompile(`\b` + op.Name + `\b`).Match(page) {
+			t.Errorf("docs/api.md does not name %s", op.Name)
+		}
 	}
 	slices.Sort(got)
 	if want := slices.Sorted(slices.Values(model.Operations)); !slices.Equal(got, want) {

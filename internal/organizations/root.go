@@ -129,6 +129,18 @@ func (s *Service) ListChildren(ctx context.Context, c *call.Call, in *model.List
 	return out, err
 }
 
+// ListAWSServiceAccessForOrganization lists the services that have trusted
+// access to all accounts: none, as none is given any. Terraform asks for them
+// when it reads an organization.
+// https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAWSServiceAccessForOrganization.html
+func (s *Service) ListAWSServiceAccessForOrganization(ctx context.Context, c *call.Call, in *model.ListAWSServiceAccessForOrganizationInput) (*model.ListAWSServiceAccessForOrganizationOutput, error) {
+	if in.NextToken != nil {
+		return nil, errToken()
+	}
+	err := s.look(ctx, c, nil, func(*store.Tx, *organization, []resource) error { return nil })
+	return &model.ListAWSServiceAccessForOrganizationOutput{EnabledServicePrincipals: []model.EnabledServicePrincipal{}}, err
+}
+
 // ListOrganizationalUnitsForParent lists the organizational units under the
 // root: none, see CreateOrganizationalUnit's absence from the table.
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListOrganizationalUnitsForParent.html

@@ -184,6 +184,7 @@ var organizationsOperations = []string{
 	"DetachPolicy",
 	"DisablePolicyType",
 	"EnablePolicyType",
+	"ListAWSServiceAccessForOrganization",
 	"ListAccounts",
 	"ListAccountsForParent",
 	"ListChildren",

@@ -82,6 +82,12 @@ type EnablePolicyTypeInput struct {
 	PolicyType *string `api:"required,enum=SERVICE_CONTROL_POLICY|RESOURCE_CONTROL_POLICY|TAG_POLICY|BACKUP_POLICY|AISERVICES_OPT_OUT_POLICY|CHATBOT_POLICY|DECLARATIVE_POLICY_EC2|SECURITYHUB_POLICY|INSPECTOR_POLICY|UPGRADE_ROLLOUT_POLICY|BEDROCK_POLICY|S3_POLICY|NETWORK_SECURITY_DIRECTOR_POLICY"`
 }
 
+// ListAWSServiceAccessForOrganizationInput is the input of ListAWSServiceAccessForOrganization.
+type ListAWSServiceAccessForOrganizationInput struct {
+	NextToken  *string `api:"max=100000,pattern=[\\s\\S]*"`
+	MaxResults *int64  `api:"int32,min=1,max=20"`
+}
+
 // ListAccountsInput is the input of ListAccounts.
 type ListAccountsInput struct {
 	NextToken  *string `api:"max=100000,pattern=[\\s\\S]*"`

@@ -63,6 +63,12 @@ type EnablePolicyTypeOutput struct {
 	Root *Root
 }
 
+// ListAWSServiceAccessForOrganizationOutput is the output of ListAWSServiceAccessForOrganization.
+type ListAWSServiceAccessForOrganizationOutput struct {
+	EnabledServicePrincipals []EnabledServicePrincipal
+	NextToken                *string `api:"max=100000,pattern=[\\s\\S]*"`
+}
+
 // ListAccountsOutput is the output of ListAccounts.
 type ListAccountsOutput struct {
 	Accounts  []Account

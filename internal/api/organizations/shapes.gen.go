@@ -37,6 +37,12 @@ type CreateAccountStatus struct {
 	FailureReason      *string `api:"enum=ACCOUNT_LIMIT_EXCEEDED|EMAIL_ALREADY_EXISTS|INVALID_ADDRESS|INVALID_EMAIL|CONCURRENT_ACCOUNT_MODIFICATION|INTERNAL_FAILURE|GOVCLOUD_ACCOUNT_ALREADY_EXISTS|MISSING_BUSINESS_VALIDATION|FAILED_BUSINESS_VALIDATION|PENDING_BUSINESS_VALIDATION|INVALID_IDENTITY_FOR_BUSINESS_VALIDATION|UNKNOWN_BUSINESS_VALIDATION|MISSING_PAYMENT_INSTRUMENT|INVALID_PAYMENT_INSTRUMENT|UPDATE_EXISTING_RESOURCE_POLICY_WITH_TAGS_NOT_SUPPORTED"`
 }
 
+// EnabledServicePrincipal is the model's structure of that name.
+type EnabledServicePrincipal struct {
+	ServicePrincipal *string `api:"min=1,max=128,pattern=[\\w+=,.@-]*"`
+	DateEnabled      *api.Timestamp
+}
+
 // Organization is the model's structure of that name.
 type Organization struct {
 	Id                   *string        `api:"pattern=^o-[a-z0-9]{10,32}$"`
