@@ -128,6 +128,14 @@ func tellAccounts(c *company) {
 		c.expect("free again", session, "GetSecretValue", read, http.StatusOK, `"x"`)
 	}
 
+	org := c.manage("DescribeOrganization", in{})["Organization"].(map[string]any)["Id"]
+	shared := c.servers[0].MustCall(t, "CreateSecret", in{"Name": "shared", "SecretString": "ours"})["ARN"]
+	for id, want := range map[any]int{"o-aaaaaaaaaa": http.StatusBadRequest, org: http.StatusOK} {
+		c.servers[0].MustCall(t, "PutResourcePolicy", in{"SecretId": "shared", "ResourcePolicy": fmt.Sprintf(`{"Version":"2012-10-17","Statement":
+			{"Effect":"Allow","Principal":"*","Action":"secretsmanager:DescribeSecret","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":%q}}}}`, id)})
+		c.expect(fmt.Sprint("shared with ", id), ann, "DescribeSecret", in{"SecretId": shared}, want, "")
+	}
+
 	c.manage("CloseAccount", in{"AccountId": account})
 	for _, who := range []sigv4.Credentials{ann, session} {
 		c.expect("closed", who, "GetSecretValue", read, http.StatusForbidden, `"OptInRequired"`)
