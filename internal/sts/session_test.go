@@ -63,6 +63,28 @@ func TestSessionsAtTheDoor(t *testing.T) {
 	}
 }
 
+// A presigned request brings its token in the query.
+func TestPresignedBySession(t *testing.T) {
+	w := newWorld(t)
+	ann := w.user("ann", "")
+	w.role(account, "r", trustAnn, "")
+	good := w.assume(ann, roleARN(account, "r"), nil)
+	for token, want := range map[string]string{good.Token: "", "": "unknown key", changed(good.Token): "unknown key"} {
+		creds := good
+		creds.Token = token
+		r := newRequest()
+		sum := sha256.Sum256([]byte(body))
+		sigv4.Presign(r, creds, region, "sts", sum, w.now, time.Minute)
+		verify, err := w.Authenticate(r, "sts", netip.Addr{}, w.now, nil)
+		if err == nil {
+			_, err = verify(sum)
+		}
+		if got := told(err); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // Whatever takes a session's ground away, the next call finds out, on every
 // node.
 func TestRevocation(t *testing.T) {

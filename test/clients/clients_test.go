@@ -115,8 +115,14 @@ func prefix(t *testing.T) string { return strings.ReplaceAll(t.Name(), "/", "-")
 // program runs a client's program, which says ok at its end.
 func program(t *testing.T, command ...string) {
 	t.Helper()
+	programWith(t, nil, command...)
+}
+
+// programWith is program with more variables.
+func programWith(t *testing.T, variables []string, command ...string) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
-	cmd.Env = environment(t, t.TempDir())
+	cmd.Env = append(environment(t, t.TempDir()), variables...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	out = bytes.ReplaceAll(out, []byte(server.Credentials.Secret), []byte("***"))
@@ -130,6 +136,12 @@ func TestBoto3(t *testing.T) {
 	python := cache(t, "venv/bin/python")
 	need(t, "boto3", python)
 	program(t, python, "python/life.py")
+	issuer := oidctest.New(t, "/"+prefix(t))
+	now := time.Now()
+	programWith(t, []string{
+		"ISSUER=" + issuer.URL, "TOKEN=" + issuer.Token(t, now, "ci", "repo:shop:main", nil),
+		"OVER=" + issuer.Token(t, now.Add(-time.Hour), "ci", "repo:shop:main", nil),
+	}, python, "python/sessions.py")
 }
 
 func TestGoSDK(t *testing.T) {
