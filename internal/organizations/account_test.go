@@ -128,6 +128,41 @@ func TestCreateAccount(t *testing.T) {
 	})
 }
 
+// Of accounts with one email address that are made at once, in any process, one
+// comes to be.
+func TestOneEmailAtOnce(t *testing.T) {
+	each(t, func(w *world) {
+		services := []*Service{w.Service}
+		if strings.HasSuffix(w.t.Name(), "postgres") {
+			services = append(services, w.again())
+		}
+		states := make(chan string, 6)
+		var all sync.WaitGroup
+		for i := range cap(states) {
+			all.Go(func() {
+				in := &model.CreateAccountInput{AccountName: new(api.Sensitive(fmt.Sprint(i))), Email: new(api.Sensitive("one@example.com"))}
+				out, err := services[i%len(services)].CreateAccount(w.t.Context(), w.call("CreateAccount", in), in)
+				if err != nil {
+					w.t.Error(err)
+					return
+				}
+				states <- *out.CreateAccountStatus.State
+			})
+		}
+		all.Wait()
+		close(states)
+		made := 0
+		for state := range states {
+			if state == succeeded {
+				made++
+			}
+		}
+		if accounts := do(w, w.ListAccounts, &model.ListAccountsInput{}).Accounts; made != 1 || len(accounts) != 2 {
+			w.t.Errorf("%d were made, and there are %d with the first", made, len(accounts))
+		}
+	})
+}
+
 // Pages hold everything once, in order, whatever their size.
 func TestPages(t *testing.T) {
 	each(t, func(w *world) {
