@@ -4,6 +4,8 @@ import (
 	"crypto/subtle"
 	"sync"
 	"sync/atomic"
+
+	"azekura/internal/store"
 )
 
 // A tokenCache keeps opened tokens by access key id, within a limit of bytes.
@@ -12,12 +14,14 @@ import (
 // finds without waiting for another reader.
 type tokenCache struct {
 	limit int64
+	hits  atomic.Int64
 
 	mu      sync.RWMutex
 	bytes   int64
 	entries map[string]*tokenEntry
 	ring    []*tokenEntry // the same entries, in the order of the clock's hand
 	hand    int
+	misses  int64
 }
 
 type tokenEntry struct {
@@ -43,20 +47,20 @@ func (c *tokenCache) get(accessKeyID, token string) *opened {
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
+	c.hits.Add(1)
 	return e.opened
 }
 
-// put makes room by the CLOCK rule: the hand goes round, spares once what was
-// used since it last passed, and takes the rest.
+// put adds a token that had to be opened. It makes room by the CLOCK rule: the
+// hand goes round, spares once what was used since it last passed, and takes
+// the rest.
 func (c *tokenCache) put(o *opened) {
 	e := &tokenEntry{opened: o, bytes: o.size()}
-	if e.bytes > c.limit {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries[o.accessKeyID] != nil {
-		return // another was quicker
+	c.misses++
+	if e.bytes > c.limit || c.entries[o.accessKeyID] != nil { // another was quicker
+		return
 	}
 	for c.bytes+e.bytes > c.limit {
 		c.hand %= len(c.ring)
@@ -69,6 +73,14 @@ func (c *tokenCache) put(o *opened) {
 	c.ring = append(c.ring, e)
 	c.entries[o.accessKeyID] = e
 	c.bytes += e.bytes
+}
+
+// CacheStats is of the cache of sessions.
+func (s *Service) CacheStats() store.CacheStats {
+	c := s.tokens
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return store.CacheStats{Hits: c.hits.Load(), Misses: c.misses, Bytes: c.bytes, Entries: int64(len(c.ring))}
 }
 
 // remove fills the gap with the ring's last entry.

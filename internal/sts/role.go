@@ -184,7 +184,7 @@ func (s *Service) AssumeRole(ctx context.Context, c *call.Call, in *model.Assume
 	if made.lifetime, err = roleLifetime(in.DurationSeconds, seconds(a.role.MaxSession), !caller.Issued.IsZero()); err != nil {
 		return nil, err
 	}
-	out := &model.AssumeRoleOutput{AssumedRoleUser: a.user(), SourceIdentity: set(a.sourceIdentity)}
+	out := &model.AssumeRoleOutput{AssumedRoleUser: a.user(), SourceIdentity: ifAny(a.sourceIdentity)}
 	if out.Credentials, out.PackedPolicySize, err = s.begin(ctx, made, in.Policy, in.PolicyArns); err != nil {
 		return nil, err
 	}
@@ -224,7 +224,7 @@ func notAuthorized(c *call.Call, action, roleARN string) error {
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-func set(text string) *string {
+func ifAny(text string) *string {
 	if text == "" {
 		return nil
 	}

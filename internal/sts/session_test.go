@@ -229,6 +229,9 @@ func TestSessionIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatalf("without a database: %v", err)
 	}
+	if got := w.CacheStats(); got.Misses != 1 || got.Hits != 2 || got.Entries != 1 || got.Bytes < 1000 {
+		t.Errorf("the cache counts %+v", got)
+	}
 	if c.Policies != made.policies || w.tokens.get(s.AccessKeyID, s.Token).made.Load() != made {
 		t.Error("it was composed again")
 	}

@@ -58,7 +58,7 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, c *call.Call, i
 		return nil, err
 	}
 	out := &model.AssumeRoleWithWebIdentityOutput{
-		AssumedRoleUser: a.user(), SourceIdentity: set(a.sourceIdentity),
+		AssumedRoleUser: a.user(), SourceIdentity: ifAny(a.sourceIdentity),
 		SubjectFromWebIdentityToken: &identity.Subject, Audience: &identity.Audience[0], Provider: &providerARN,
 	}
 	out.Credentials, out.PackedPolicySize, err = s.begin(ctx, made, in.Policy, in.PolicyArns)
