@@ -2,6 +2,8 @@ package iam
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +93,8 @@ func (s *Service) writeUses(ctx context.Context) error {
 		return nil
 	}
 	return s.db.Update(ctx, func(tx *store.Tx) error {
-		for id, u := range taken {
+		for _, id := range slices.Sorted(maps.Keys(taken)) { // as all nodes do, so that none waits for another in a circle
+			u := taken[id]
 			note := noteKey
 			if kindOf(id) == roleKind {
 				note = noteRole

@@ -72,3 +72,15 @@ func TestServersObeyIAMAtOnce(t *testing.T) {
 		expect(step.op, step.want)
 	}
 }
+
+// A server writes down in the background when an access key was used.
+func TestUsesAreWrittenDown(t *testing.T) {
+	s := servertest.New(t)
+	for range 10_000 {
+		used := iam(t, s, "GetAccessKeyLastUsed", "AccessKeyId", s.Credentials.AccessKeyID)["AccessKeyLastUsed"].(map[string]any)
+		if used["ServiceName"] == "iam" && used["Region"] == s.Region {
+			return
+		}
+	}
+	t.Error("nothing is written")
+}
