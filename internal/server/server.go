@@ -164,13 +164,13 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 4, Bind: s.bind})
+	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 6, Bind: s.bind})
 	s.accounts = organizations.New(organizations.Config{
 		DB: s.db, Keyring: keyring, Management: cfg.AccountID, Add: addMember, CacheBytes: cfg.CacheBytes / 32,
 	})
 	door := sts.New(sts.Config{
 		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
-		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 8,
+		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 16,
 	})
 	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
