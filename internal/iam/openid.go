@@ -171,8 +171,18 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, c *call.Call, in
 		return nil, err
 	}
 	return &model.GetOpenIDConnectProviderOutput{
-		Url: &p.url, ClientIDList: p.clients, ThumbprintList: p.thumbprints, CreateDate: &p.created, Tags: p.tags.model(),
+		Url: new(p.shownURL()), ClientIDList: p.clients, ThumbprintList: p.thumbprints, CreateDate: &p.created, Tags: p.tags.model(),
 	}, nil
+}
+
+// shownURL is the URL as AWS shows it, without its scheme, unless it has a port:
+// who reads it as a URL, as Terraform does to compare it, finds none in
+// host:port.
+func (p *providerRow) shownURL() string {
+	if host, _, _ := strings.Cut(p.url, "/"); strings.Contains(host, ":") {
+		return "https://" + p.url
+	}
+	return p.url
 }
 
 // ListOpenIDConnectProviders lists the providers of the account, in the order

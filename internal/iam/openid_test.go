@@ -30,7 +30,7 @@ func TestProviderLife(t *testing.T) {
 		expect := func(what string, clients, prints []string, tags ...model.Tag) {
 			w.t.Helper()
 			got := do(w, w.GetOpenIDConnectProvider, &model.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: id})
-			want := &model.GetOpenIDConnectProviderOutput{Url: new("Token.example.com:8443/id/A"), ClientIDList: clients, ThumbprintList: prints, CreateDate: &created, Tags: tags}
+			want := &model.GetOpenIDConnectProviderOutput{Url: new("https://Token.example.com:8443/id/A"), ClientIDList: clients, ThumbprintList: prints, CreateDate: &created, Tags: tags}
 			if diff := gocmp.Diff(want, got); diff != "" {
 				w.t.Errorf("%s (-want +got):\n%s", what, diff)
 			}
@@ -59,6 +59,9 @@ func TestProviderLife(t *testing.T) {
 		want := []model.OpenIDConnectProviderListEntry{{Arn: id}, {Arn: new("arn:aws:iam::111111111111:oidc-provider/a.example.com")}}
 		if diff := gocmp.Diff(want, do(w, w.ListOpenIDConnectProviders, &model.ListOpenIDConnectProvidersInput{}).OpenIDConnectProviderList); diff != "" {
 			w.t.Errorf("listed (-want +got):\n%s", diff)
+		}
+		if got := do(w, w.GetOpenIDConnectProvider, &model.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: want[1].Arn}); *got.Url != "a.example.com" || got.ClientIDList == nil {
+			w.t.Errorf("without a port: %+v", got)
 		}
 		for range 2 {
 			do(w, w.DeleteOpenIDConnectProvider, &model.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: id})

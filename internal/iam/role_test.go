@@ -188,6 +188,9 @@ func TestRolesOfServices(t *testing.T) {
 			shown(w.t, made.AssumeRolePolicyDocument) != `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["`+service+`"]},"Action":["sts:AssumeRole"]}]}` {
 			w.t.Errorf("made: %+v", made)
 		}
+		if r := do(w, w.GetRole, &model.GetRoleInput{RoleName: new(name)}).Role; r.Description != nil || *r.MaxSessionDuration != 3600 {
+			w.t.Errorf("got: %+v", r)
+		}
 		refuse(w, w.CreateServiceLinkedRole, &model.CreateServiceLinkedRoleInput{AWSServiceName: new(service)},
 			"InvalidInput", "Service role name "+name+" has been taken in this account, please try a different suffix.")
 		do(w, w.CreateServiceLinkedRole, &model.CreateServiceLinkedRoleInput{AWSServiceName: new("replication.secretsmanager.amazonaws.com"), Description: new("mine")})

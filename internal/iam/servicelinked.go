@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"strings"
@@ -16,8 +15,8 @@ import (
 // service alone assumes, and nobody changes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
 type linkedRole struct {
-	service, name, description string
-	policyARN                  string // what it may do
+	service, name string
+	policyARN     string // what it may do
 }
 
 const serviceLinkedPath = "/aws-service-role/"
@@ -26,13 +25,11 @@ const serviceLinkedPath = "/aws-service-role/"
 var linkedRoles = []linkedRole{
 	{
 		service: "rotation.secretsmanager.amazonaws.com", name: "AWSServiceRoleForSecretsManagerRotation",
-		description: "Lets Secrets Manager rotate secrets.",
-		policyARN:   "arn:aws:iam::aws:policy/aws-service-role/SecretsManagerRotationServiceRolePolicy",
+		policyARN: "arn:aws:iam::aws:policy/aws-service-role/SecretsManagerRotationServiceRolePolicy",
 	},
 	{
 		service: "replication.secretsmanager.amazonaws.com", name: "AWSServiceRoleForSecretsManagerReplication",
-		description: "Lets Secrets Manager replicate secrets to other Regions.",
-		policyARN:   "arn:aws:iam::aws:policy/aws-service-role/SecretsManagerReplicationServiceRolePolicy",
+		policyARN: "arn:aws:iam::aws:policy/aws-service-role/SecretsManagerReplicationServiceRolePolicy",
 	},
 }
 
@@ -60,7 +57,7 @@ func (s *Service) CreateServiceLinkedRole(ctx context.Context, c *call.Call, in 
 		return nil, model.InvalidInput("Cannot find Service Linked Role template for %s", *in.AWSServiceName)
 	}
 	e := newEntity(c, roleKind, &path, linked.name)
-	e.trust, e.maxSession, e.description = linked.trust(), defaultSession, cmp.Or(deref(in.Description), linked.description)
+	e.trust, e.maxSession, e.description = linked.trust(), defaultSession, deref(in.Description)
 	err := s.create(ctx, c, e, nil, "", func(tx *store.Tx, e *entity) (bool, error) {
 		if in.CustomSuffix != nil {
 			return false, model.InvalidInput("Custom suffix is not allowed for %s", linked.service)

@@ -144,6 +144,13 @@ func TestBoto3(t *testing.T) {
 	}, python, "python/sessions.py")
 }
 
+func TestBoto3IAM(t *testing.T) {
+	t.Parallel()
+	python := cache(t, "venv/bin/python")
+	need(t, "boto3", python)
+	program(t, python, "python/iam.py")
+}
+
 func TestGoSDK(t *testing.T) {
 	t.Parallel()
 	need(t, "aws-sdk-go-v2", cache(t, "go-client"))
@@ -160,6 +167,44 @@ func TestJavaSDK(t *testing.T) {
 	t.Parallel()
 	need(t, "the Java SDK v2", "java/target/lib", "java/target/classes/Life.class")
 	program(t, "java", "-cp", "java/target/classes:java/target/lib/*", "Life")
+}
+
+// Terraform makes what terraform/main.tf says, finds nothing to change then,
+// changes what is changed, and removes all of it. It runs where there is a
+// terraform, and AZEKURA_TERRAFORM_MIRROR names a folder with the AWS provider.
+// What it makes exists once in an account: nothing runs beside it.
+func TestTerraform(t *testing.T) {
+	terraform, err := exec.LookPath("terraform")
+	mirror := os.Getenv("AZEKURA_TERRAFORM_MIRROR")
+	if err != nil || mirror == "" {
+		t.Skip("there is no terraform, or AZEKURA_TERRAFORM_MIRROR is not set")
+	}
+	dir := t.TempDir()
+	text, err := os.ReadFile("terraform/main.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := "disable_checkpoint = true\nprovider_installation {\n  filesystem_mirror {\n    path = \"" + mirror + "\"\n  }\n}\n"
+	for name, text := range map[string]string{"main.tf": string(text), "settings": settings} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(arguments ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), terraform, append([]string{"-chdir=" + dir}, arguments...)...)
+		cmd.Env = append(environment(t, dir), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "settings"), "TF_IN_AUTOMATION=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("terraform %s: %v\n%s", strings.Join(arguments, " "), err, bytes.ReplaceAll(out, []byte(server.Credentials.Secret), []byte("***")))
+		}
+	}
+	changes := []string{"-var=session=3600", "-var=description=changed"}
+	run("init", "-no-color")
+	run("apply", "-no-color", "-auto-approve")
+	run("plan", "-no-color", "-detailed-exitcode") // fails if there is something to change
+	run(append([]string{"apply", "-no-color", "-auto-approve"}, changes...)...)
+	run(append([]string{"plan", "-no-color", "-detailed-exitcode"}, changes...)...)
+	run("destroy", "-no-color", "-auto-approve")
 }
 
 func TestDebianCLI(t *testing.T) {
