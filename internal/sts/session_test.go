@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,7 +92,6 @@ func TestRevocation(t *testing.T) {
 	deny := func(before string) string {
 		return statements(`{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"` + before + `"}}}`)
 	}
-	const bucket = "arn:aws:s3:::b/k"
 	for name, test := range map[string]struct {
 		revoke func(w *world, ann sigv4.Credentials)
 		may    [3]bool // the role's session, the federated, and the user's
@@ -235,6 +235,36 @@ func TestSessionIsKept(t *testing.T) {
 	if c.Policies != made.policies || w.tokens.get(s.AccessKeyID, s.Token).made.Load() != made {
 		t.Error("it was composed again")
 	}
+}
+
+// Many calls at once with one session, while what it stands on changes: each is
+// decided by what was true before the change or after it, and those that come
+// after by the latter.
+func TestSessionInManyHands(t *testing.T) {
+	w := newWorld(t)
+	ann := w.user("ann", "")
+	w.role(account, "r", trustAnn, allow("s3:*", "*"))
+	s := w.assume(ann, roleARN(account, "r"), func(in *model.AssumeRoleInput) {
+		in.Policy, in.Tags = new(statements(allow("*", "*"))), modelTags("a", "1")
+	})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				if c, err := w.enter(s, "s3"); err != nil || c.Principal.Tags["a"] != "1" {
+					t.Errorf("%v", err)
+				}
+			}
+		})
+	}
+	for i := range 5 {
+		action := []string{"s3:GetObject", "s3:PutObject"}[i%2]
+		must(w, w.admin, "iam", w.iam.PutRolePolicy, &iammodel.PutRolePolicyInput{RoleName: new("r"), PolicyName: new("p"), PolicyDocument: new(statements(allow(action, "*")))})
+		if get, put := w.may(s, "s3:GetObject", bucket), w.may(s, "s3:PutObject", bucket); get != (i%2 == 0) || put != (i%2 == 1) {
+			t.Errorf("after allowing %s it may get: %v, put: %v", action, get, put)
+		}
+	}
+	all.Wait()
 }
 
 func BenchmarkAuthenticateSession(b *testing.B) {
