@@ -149,6 +149,9 @@ func (s *Service) AssumeRole(ctx context.Context, c *call.Call, in *model.Assume
 		sourceIdentity: caller.SourceIdentity, transitive: in.TransitiveTagKeys,
 	}
 	c.Resource = a.roleARN
+	if len(in.ProvidedContexts) > 0 { // a policy might count on what nobody has proven
+		return nil, invalidParameter("ProvidedContexts are of context providers, of which there are none.")
+	}
 	if err := s.lookRole(ctx, c.Reads, a); err != nil {
 		return nil, err
 	}
