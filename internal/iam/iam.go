@@ -21,7 +21,7 @@ type Config struct {
 	DB      *store.DB
 	Keyring *seal.Keyring // seals access keys and page markers
 	// CacheBytes bounds the memory for access keys, identities and policies in
-	// use; 0 stands for 16 MiB.
+	// use; 0 stands for 12 MiB.
 	CacheBytes int64
 	// Bind puts policies under the service control policies that bind the
 	// principals of an account, for the simulator. It may be nil.
@@ -48,7 +48,7 @@ type Service struct {
 // New makes the service. Let Run work beside it.
 func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 16 << 20
+		cfg.CacheBytes = 12 << 20
 	}
 	s := &Service{
 		db: cfg.DB, keyring: cfg.Keyring, documents: new(policy.Pool), uses: newUses(), bind: cfg.Bind,
