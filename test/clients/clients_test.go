@@ -21,8 +21,12 @@ import (
 	"azekura/test/process"
 )
 
-// server is the one that all clients share, each under names of its own.
-var server *process.Server
+// server is the one that all clients share, each under names of its own, and
+// bin is its program.
+var (
+	server *process.Server
+	bin    string
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -35,9 +39,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	bin, err := process.Build(dir)
-	if err == nil {
-		server, err = start(dir, bin)
+	if bin, err = process.Build(dir); err == nil {
+		server, err = start(dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -53,7 +56,7 @@ func run(m *testing.M) int {
 
 // start starts a server that believes the certificate of oidctest's issuers,
 // which have one and the same.
-func start(dir, bin string) (*process.Server, error) {
+func start(dir string) (*process.Server, error) {
 	issuer := oidctest.Start("")
 	issuer.Close()
 	ca := filepath.Join(dir, "issuers.pem")

@@ -2,6 +2,8 @@
 //
 // It reads nothing but the SDK's own environment variables and PREFIX, with which the name of every secret begins. It
 // prints "ok" last and exits with 0, or prints what was expected and exits with 1; it never prints a credential.
+//
+// With arguments, read NAME, it prints the value of that secret alone, as whoever the environment makes it.
 package main
 
 import (
@@ -29,11 +31,32 @@ type life struct {
 }
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	ctx := context.Background()
+	if len(os.Args) == 3 && os.Args[1] == "read" {
+		if err := read(ctx, os.Args[2]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(ctx); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 	fmt.Println("ok")
+}
+
+func read(ctx context.Context, name string) error {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return fmt.Errorf("load the configuration: %w", err)
+	}
+	got, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+	if err != nil {
+		return err
+	}
+	fmt.Println(*got.SecretString)
+	return nil
 }
 
 func run(ctx context.Context) error {
