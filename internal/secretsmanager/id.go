@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"strings"
@@ -53,9 +54,12 @@ func parseID(c *call.Call, text string) (id, error) {
 func (i id) reachable(c *call.Call) bool { return i.region == c.Region }
 
 // unresolved is the ARN under which policies see a secret that is not there:
-// AWS puts question marks in the place of the suffix, so that patterns ending
-// in -?????? or * match.
-func (i id) unresolved() string { return arnOf(i.account, i.region, i.name, "??????") }
+// the caller's if it is complete, so that who may use it is told that it is
+// gone; else AWS puts question marks in the place of the suffix, so that
+// patterns ending in -?????? or * match.
+func (i id) unresolved() string {
+	return arnOf(i.account, i.region, i.name, cmp.Or(i.suffix, "??????"))
+}
 
 // splitARN undoes arnOf.
 func splitARN(arn string) (account, region, name, suffix string) {

@@ -75,8 +75,6 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// A denied caller sees the ARN of a secret that exists, and its own text of
-// one that does not.
 // A denial is the same whether the secret exists or not, except to who may
 // describe it.
 func TestDenialNames(t *testing.T) {
@@ -97,6 +95,12 @@ func TestDenialNames(t *testing.T) {
 	w.as(nil, `{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
 	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("guarded")}, "AccessDeniedException", head+*guarded.ARN+" with an explicit deny in a resource-based policy")
 	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: new("missing")}, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+
+	// Who may use a complete ARN is told that nothing has it any more.
+	gone := strings.Replace(*sec.ARN, "there", "where", 1)
+	w.as(nil, `{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"`+gone+`"}`)
+	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: &gone}, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	refuse(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: sec.ARN}, "AccessDeniedException", head+*sec.ARN+tail)
 }
 
 // What may be done to a secret that is scheduled for deletion.
