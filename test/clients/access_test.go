@@ -50,7 +50,7 @@ func TestAccessWithBoto3(t *testing.T) {
 	programWith(t, []string{"POLICIES=" + policies(t)}, python, "python/access.py")
 }
 
-// How the CLI and the SDKs get a session by themselves.
+// How an application and a job get in by what docs/access.md says.
 func TestProviders(t *testing.T) {
 	t.Parallel()
 	aws, python, client := cache(t, "venv/bin/aws"), cache(t, "venv/bin/python"), cache(t, "go-client")
