@@ -112,6 +112,12 @@ func TestSimulateCustomPolicy(t *testing.T) {
 			},
 			[]string{"s3:GetObject arn:aws:s3:::b/x allowed Resource:ResourcePolicy@1:39-1:167"},
 		},
+		"another's resource without a policy": {
+			model.SimulateCustomPolicyInput{
+				PolicyInputList: []string{allowGet}, ResourceOwner: new("222222222222"), ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/x"},
+			},
+			[]string{"s3:GetObject arn:aws:s3:::b/x allowed IAM:PolicyInputList.1@1:39-1:90"},
+		},
 		"across accounts": {
 			model.SimulateCustomPolicyInput{
 				PolicyInputList: []string{allowGet}, ResourcePolicy: new(bucket), CallerArn: bob, ResourceOwner: new("arn:aws:iam::111111111111:root"),
@@ -227,7 +233,7 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 		expect("without some", "implicitDeny, allowed group_g_shared, implicitDeny, allowed IAMFullAccess, implicitDeny", func(in *model.SimulatePrincipalPolicyInput) {
 			in.PolicyExclusionList = []model.PolicyIdentifier{
 				{PolicyType: new("inline"), InlinePolicyIdentifier: &model.InlinePolicyIdentifierType{PolicyName: new("own"), AttachmentType: new("user"), AttachmentName: new("ann")}},
-				{PolicyType: new("inline"), InlinePolicyIdentifier: &model.InlinePolicyIdentifierType{PolicyName: new("shared"), AttachmentType: new("user"), AttachmentName: new("ann")}},
+				{PolicyType: new("inline"), InlinePolicyIdentifier: &model.InlinePolicyIdentifierType{PolicyName: new("shared"), AttachmentType: new("user"), AttachmentName: new("g")}},
 				{PolicyType: new("user-managed"), PolicyArn: p.Arn},
 				{PolicyType: new("permission-boundary"), PolicyArn: new("arn:aws:iam::aws:policy/PowerUserAccess")},
 			}
