@@ -13,7 +13,6 @@ import (
 	"azekura/internal/policy"
 	"azekura/internal/seal"
 	"azekura/internal/store"
-	"azekura/internal/throttle"
 )
 
 // Config is what a Service works with. DB and Keyring are needed.
@@ -42,7 +41,7 @@ type Service struct {
 
 	bind          func(context.Context, string, *policy.Set) (*policy.Set, error)
 	hashers       chan struct{} // holds a token for each password that is being hashed
-	passwordTries *throttle.Failures
+	passwordTries *passwordTries
 }
 
 // New makes the service. Let Run work beside it.

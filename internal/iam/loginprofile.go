@@ -262,8 +262,12 @@ func (s *Service) knows(ctx context.Context, c *call.Call, p *passwordChange, pa
 		return err
 	}
 	if !right {
+		s.passwordTries.wrong.Add(1)
 		return api.AccessDenied("The old password was incorrect.")
 	}
 	s.passwordTries.Succeeded(p.user.id, "password")
 	return nil
 }
+
+// WrongPasswords is how many wrong passwords were given to ChangePassword.
+func (s *Service) WrongPasswords() uint64 { return s.passwordTries.wrong.Load() }

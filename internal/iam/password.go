@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -85,6 +86,14 @@ func (s *Service) isPassword(userID, kept string, password api.Sensitive) (bool,
 	return subtle.ConstantTimeCompare(hashOf(password, salt), hash) == 1, nil
 }
 
-// newPasswordTries bounds guessing of a password by who has its user's access
-// key: ten at once, then one in a minute.
-func newPasswordTries() *throttle.Failures { return throttle.NewFailures(10, time.Minute) }
+// passwordTries bounds and counts guesses.
+type passwordTries struct {
+	*throttle.Failures
+	wrong atomic.Uint64
+}
+
+// newPasswordTries lets who has a user's access key guess at its password: ten
+// times at once, then once in a minute.
+func newPasswordTries() *passwordTries {
+	return &passwordTries{Failures: throttle.NewFailures(10, time.Minute)}
+}

@@ -217,6 +217,9 @@ func TestGuessesOfPasswordsAreSlowed(t *testing.T) {
 	if err := try("Password-1"); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}
+	if n := w.WrongPasswords(); n != 10 {
+		t.Errorf("%d wrong passwords were counted, want 10", n)
+	}
 }
 
 // What is kept of a password is a hash that opens for its user alone.

@@ -111,6 +111,10 @@ func TestSources(t *testing.T) {
 		InFlight: func() int64 { return 7 },
 		Queued:   func() int { return 9 },
 		Slowed:   func() uint64 { return 11 },
+
+		WrongPasswords: func() uint64 { return 12 },
+		WrongCodes:     func() uint64 { return 13 },
+
 		Caches: map[string]func() store.CacheStats{
 			"a": func() store.CacheStats { return store.CacheStats{Hits: 1, Misses: 2, Bytes: 3, Entries: 4} },
 			"b": func() store.CacheStats { return store.CacheStats{Hits: 5} },
@@ -121,7 +125,8 @@ func TestSources(t *testing.T) {
 	})
 	wantLines(t, m,
 		"# TYPE azekura_cache_hits_total counter", "# TYPE azekura_cache_bytes gauge",
-		"azekura_requests_in_flight 7", "azekura_store_queue_length 9",
+		"azekura_requests_in_flight 7", "azekura_wrong_passwords_total 12", "azekura_wrong_mfa_codes_total 13",
+		"azekura_store_queue_length 9",
 		`azekura_cache_hits_total{cache="a"} 1`, `azekura_cache_misses_total{cache="a"} 2`,
 		`azekura_cache_bytes{cache="a"} 3`, `azekura_cache_entries{cache="a"} 4`,
 		`azekura_cache_hits_total{cache="b"} 5`,

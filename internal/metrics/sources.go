@@ -17,6 +17,8 @@ type Sources struct {
 	Slowed   func() uint64 // requests refused unseen after too many wrong signatures
 	Caches   map[string]func() store.CacheStats
 
+	WrongPasswords, WrongCodes func() uint64 // guesses, or slips, of users
+
 	// Pool is that of the database's connections; false says that it has none.
 	Pool func() (store.PoolState, bool)
 }
@@ -36,6 +38,14 @@ func (m *Metrics) Watch(s Sources) {
 			Name: "azekura_guesses_slowed_total",
 			Help: "Requests refused without a look at their signature, after too many wrong ones.",
 		}, func() float64 { return float64(s.Slowed()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "azekura_wrong_passwords_total",
+			Help: "Wrong passwords of users.",
+		}, func() float64 { return float64(s.WrongPasswords()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "azekura_wrong_mfa_codes_total",
+			Help: "Codes of multi-factor devices that were wrong, or used before.",
+		}, func() float64 { return float64(s.WrongCodes()) }),
 		caches(s.Caches),
 		pool(s.Pool),
 	)

@@ -98,6 +98,10 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service,
 		Queued:   s.db.Queued,
 		Slowed:   door.Slowed,
 		Pool:     s.db.Pool,
+
+		WrongPasswords: s.users.WrongPasswords,
+		WrongCodes:     door.WrongCodes,
+
 		Caches: map[string]func() store.CacheStats{
 			"secrets":     s.secrets.CacheStats,
 			"credentials": s.users.CredentialCacheStats,

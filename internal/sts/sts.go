@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"azekura/internal/call"
@@ -40,6 +41,7 @@ type Service struct {
 	regions []string
 	tokens  *tokenCache
 	codes   *throttle.Failures // of multi-factor devices
+	wrong   atomic.Uint64      // codes
 	guesses *guesses
 }
 

@@ -89,6 +89,9 @@ func ofUser(c *call.Call, k kind, lifetime *int64) *claims {
 	}
 }
 
+// WrongCodes is how many codes were not those of a caller's device.
+func (s *Service) WrongCodes() uint64 { return s.wrong.Load() }
+
 // takeCode takes the code of the calling user's device, if one is given, and
 // notes it in the call: then policies know that a device has confirmed it.
 func (s *Service) takeCode(ctx context.Context, c *call.Call, serial, code *string) error {
@@ -109,6 +112,7 @@ func (s *Service) takeCode(ctx context.Context, c *call.Call, serial, code *stri
 	case errors.Is(err, iam.ErrNoDevice):
 		return api.AccessDenied("MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
 	case errors.Is(err, iam.ErrCode):
+		s.wrong.Add(1)
 		return api.AccessDenied("MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 	case err != nil:
 		return err

@@ -153,8 +153,8 @@ func TestGuessingIsSlowed(t *testing.T) {
 		t.Errorf("%d tries in a minute, want 10 and one a second", tries)
 	}
 	end := noon.Add(time.Minute)
-	if f.Total() != uint64(tries) || f.Wait("10.0.0.2", "AKIA", end) != 0 || f.Wait("10.0.0.1", "AKIB", end) != 0 {
-		t.Error("others have to wait, or the count is wrong")
+	if f.Wait("10.0.0.2", "AKIA", end) != 0 || f.Wait("10.0.0.1", "AKIB", end) != 0 {
+		t.Error("others have to wait")
 	}
 	wait := f.Wait("10.0.0.1", "AKIA", end)
 	if wait > time.Second || f.Wait("10.0.0.1", "AKIA", end.Add(wait)) != 0 {
@@ -192,8 +192,8 @@ func TestTriesAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if let.Load() != 5 || f.Total() != 5 {
-		t.Errorf("%d tries were let through, %d counted, want 5", let.Load(), f.Total())
+	if let.Load() != 5 {
+		t.Errorf("%d tries were let through, want 5", let.Load())
 	}
 	if wait := f.Begin("a", "b", now); wait != time.Minute {
 		t.Errorf("the next one waits %v, want a minute", wait)
@@ -203,8 +203,5 @@ func TestTriesAtOnce(t *testing.T) {
 			t.Fatalf("one who succeeds waits %v", wait)
 		}
 		f.Succeeded("c", "d")
-	}
-	if f.Total() != 5 {
-		t.Errorf("%d failures, want 5", f.Total())
 	}
 }
