@@ -22,21 +22,22 @@ func (s *Service) ListPoliciesGrantingServiceAccess(ctx context.Context, c *call
 		return nil, err
 	}
 	held = slices.DeleteFunc(held, func(p source) bool { return p.kind == boundarySource })
-	out := &model.ListPoliciesGrantingServiceAccessOutput{PoliciesGrantingServiceAccess: []model.ListPoliciesGrantingServiceAccessEntry{}, IsTruncated: new(false)}
-	for i := range in.ServiceNamespaces {
-		entry := model.ListPoliciesGrantingServiceAccessEntry{ServiceNamespace: &in.ServiceNamespaces[i], Policies: []model.PolicyGrantingServiceAccess{}}
-		for j := range held {
-			grants, err := policy.Grants(held[j].text, in.ServiceNamespaces[i])
-			if err != nil {
-				return nil, err
-			}
-			if grants {
-				entry.Policies = append(entry.Policies, held[j].granting())
+	entries := make([]model.ListPoliciesGrantingServiceAccessEntry, len(in.ServiceNamespaces))
+	for i := range entries {
+		entries[i] = model.ListPoliciesGrantingServiceAccessEntry{ServiceNamespace: &in.ServiceNamespaces[i], Policies: []model.PolicyGrantingServiceAccess{}}
+	}
+	for i := range held {
+		granted, err := policy.Grants(held[i].text, in.ServiceNamespaces)
+		if err != nil {
+			return nil, err
+		}
+		for j := range entries {
+			if granted[j] {
+				entries[j].Policies = append(entries[j].Policies, held[i].granting())
 			}
 		}
-		out.PoliciesGrantingServiceAccess = append(out.PoliciesGrantingServiceAccess, entry)
 	}
-	return out, nil
+	return &model.ListPoliciesGrantingServiceAccessOutput{PoliciesGrantingServiceAccess: entries, IsTruncated: new(false)}, nil
 }
 
 func (p *source) granting() model.PolicyGrantingServiceAccess {

@@ -295,6 +295,30 @@ func TestSimulationsInPages(t *testing.T) {
 	}
 }
 
+// However much there is to decide, an answer does not take long.
+func TestSimulationsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("*a", 1000)
+	in := &model.SimulateCustomPolicyInput{MaxItems: new(int64(1000)), ActionNames: []string{"s3:GetObject"}}
+	for range 20 {
+		in.PolicyInputList = append(in.PolicyInputList, document(`{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::`+long+`b","arn:aws:s3:::`+long+`c"]}`))
+	}
+	for range 30 {
+		in.ResourceArns = append(in.ResourceArns, "arn:aws:s3:::"+strings.Repeat("a", 2000))
+	}
+	seen, pages := 0, 0
+	for ; ; pages++ {
+		out := do(w, w.SimulateCustomPolicy, in)
+		seen += len(out.EvaluationResults)
+		if in.Marker = out.Marker; in.Marker == nil {
+			break
+		}
+	}
+	if pages < 1 || seen != 30 {
+		t.Errorf("%d results in %d pages", seen, pages+1)
+	}
+}
+
 // The service control policies of a principal's account count.
 func TestSimulationsAreBound(t *testing.T) {
 	w := peopled(t)

@@ -22,6 +22,7 @@ type simulation struct {
 	owner              string                // account
 	context            map[string][]string   // by key in lower case
 	bounded, organized bool
+	bytes              int // of policies
 
 	actions, resources []string
 }
@@ -195,11 +196,16 @@ func (m *simulation) add(name, id, kind, text string, grammar policy.Kind) (poli
 		return policy.Policy{}, badInput(err)
 	}
 	m.sources[name] = &simulated{id, kind, spans}
+	m.bytes += len(text)
 	return policy.Policy{Name: name, Document: document}, nil
 }
 
-// simulate is a page of the results of a simulation, action by action. A
-// position is the number of the last result.
+// maxSimulated bounds the work that goes into a page: to hold a text against a
+// pattern can take as many steps as the product of their lengths.
+const maxSimulated = 1 << 30
+
+// simulate is a page of the results of a simulation, action by action; it ends
+// early where there is much to do. A position is the number of the last result.
 func (s *Service) simulate(c *call.Call, m *simulation, maxItems *int64, marker *string) (page []model.EvaluationResult, next *string, err error) {
 	after, err := s.readMarker(c, marker)
 	if err != nil {
@@ -218,8 +224,13 @@ func (s *Service) simulate(c *call.Call, m *simulation, maxItems *int64, marker 
 	total := len(m.actions) * len(resources)
 	end := min(begin+sizeOf(maxItems), total)
 	page = []model.EvaluationResult{}
-	for i := begin; i < end; i++ {
-		page = append(page, m.evaluate(m.actions[i/len(resources)], resources[i%len(resources)]))
+	for i, work := begin, 0; i < end; i++ {
+		action, resource := m.actions[i/len(resources)], resources[i%len(resources)]
+		if work += m.bytes * len(action+resource); work > maxSimulated && i > begin {
+			end = i
+			break
+		}
+		page = append(page, m.evaluate(action, resource))
 	}
 	if end < total {
 		next = s.writeMarker(c, strconv.Itoa(end))

@@ -86,22 +86,25 @@ func ContextKeys(text string) ([]string, error) {
 	return keys, nil
 }
 
-// Grants says whether a document that Parse takes has a statement that allows
-// some action of a service, given by its prefix: "iam". Resources and conditions
-// are not looked at, nor is what other statements deny. The error is a
-// *SyntaxError.
-func Grants(text, service string) (bool, error) {
+// Grants says for each of some services, given by their prefixes ("iam"),
+// whether a document that Parse takes has a statement that allows some action of
+// it. Resources and conditions are not looked at, nor is what other statements
+// deny. The error is a *SyntaxError.
+func Grants(text string, services []string) ([]bool, error) {
 	d, fault := readText(text, Identity)
 	if fault != nil {
-		return false, fault
+		return nil, fault
 	}
+	granted := make([]bool, len(services))
 	for i := range d.statements {
 		s := &d.statements[i]
-		if s.effect == "Allow" && (anyAbout(s.action, service) || s.notAction != nil && !allOf(s.notAction, service)) {
-			return true, nil
+		for j, service := range services {
+			if s.effect == "Allow" && (anyAbout(s.action, service) || s.notAction != nil && !allOf(s.notAction, service)) {
+				granted[j] = true
+			}
 		}
 	}
-	return false, nil
+	return granted, nil
 }
 
 // anyAbout says whether one of the patterns is about actions of a service.
