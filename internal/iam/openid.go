@@ -76,6 +76,9 @@ func permittedProvider(tx *store.Tx, c *call.Call, providerARN, lock string) (*p
 		return nil, validation("ARN %s is not valid.", providerARN)
 	}
 	p, err := selectProvider(tx, a.Account, name, lock)
+	if err == nil && p.arn() != providerARN { // in a form that no policy means
+		p, err = providerRow{}, store.ErrNotFound
+	}
 	missing := errors.Is(err, store.ErrNotFound)
 	if err != nil && !missing {
 		return nil, err

@@ -127,3 +127,18 @@ func FuzzProviderURL(f *testing.F) {
 		}
 	})
 }
+
+// A provider has one ARN: another way to write it does not get around a
+// statement that denies.
+func TestProvidersHaveOneARN(t *testing.T) {
+	w := newWorld(t)
+	made := do(w, w.CreateOpenIDConnectProvider, &model.CreateOpenIDConnectProviderInput{Url: new("https://a.example.com")})
+	w.policies = allowing(t, `{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"*","Resource":"`+*made.OpenIDConnectProviderArn+`"}`)
+	for _, other := range []string{
+		"arn:aws-cn:iam::111111111111:oidc-provider/a.example.com",
+		"arn:aws:iam:us-east-1:111111111111:oidc-provider/a.example.com",
+	} {
+		refuse(w, w.AddClientIDToOpenIDConnectProvider, &model.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: &other, ClientID: new("mine")},
+			"NoSuchEntity", "OpenIDConnect Provider not found for arn "+other)
+	}
+}
