@@ -16,7 +16,7 @@ type Principal struct {
 	UserName string
 	// Session is the name of a role session or of a federated user.
 	Session string
-	// Tags are the principal's, by key in lower case; those of a role are
+	// Tags are the principal's, by policy.FoldKey of the key; those of a role are
 	// overlaid by those of its session.
 	Tags map[string]string
 	// TransitiveTags are those of a session that go on to the next role of a

@@ -29,7 +29,7 @@ type Identity struct {
 	Trust      *policy.Document
 	MaxSession time.Duration
 
-	tagMap map[string]string // by key in lower case
+	tagMap map[string]string // by folded key
 
 	rev   int64
 	bytes int64
@@ -124,7 +124,7 @@ func (s *Service) loadIdentity(tx *store.Tx, id string) (*Identity, error) {
 		i.tagMap = make(map[string]string, len(e.tags))
 	}
 	for _, t := range e.tags {
-		i.tagMap[fold(t.Key)] = t.Value
+		i.tagMap[policy.FoldKey(t.Key)] = t.Value
 		i.bytes += int64(160 + len(t.Key) + len(t.Value))
 	}
 	if k == roleKind {

@@ -434,3 +434,29 @@ func TestAThousandPrincipals(t *testing.T) {
 		t.Errorf("not all were loaded once and kept: %+v, %+v", keyStats, stats)
 	}
 }
+
+// Letters that only look alike when they are made small do not make one key of
+// two: such a tag would count for its principal, and no statement about the
+// tags of requests would have been about it.
+func TestTagsOfOtherLetters(t *testing.T) {
+	w := peopled(t)
+	tag := func(key, value string) *model.TagUserInput {
+		return &model.TagUserInput{UserName: new("there"), Tags: []model.Tag{{Key: &key, Value: &value}}}
+	}
+	do(w, w.TagUser, tag("division", "red"))
+	all := w.policies
+	w.policies = allowing(t, `{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Action":"iam:TagUser","Resource":"*","Condition":{"Null":{"aws:RequestTag/division":"false"}}},
+		{"Effect":"Deny","Action":"iam:TagUser","Resource":"*","Condition":{"ForAnyValue:StringEqualsIgnoreCase":{"aws:TagKeys":"division"}}}`)
+	do(w, w.TagUser, tag("d\u0130vision", "blue"))
+	w.policies = all
+	id := *do(w, w.GetUser, &model.GetUserInput{UserName: new("there")}).User.UserId
+	i, err := w.Identity(t.Context(), nil, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := i.Principal().Tags["division"]; got != "red" {
+		t.Errorf("aws:PrincipalTag/division is %s", got)
+	}
+	refuse(w, w.TagUser, tag("aw\u017f:x", "y"), "InvalidInput", "Caller is an end user and not allowed to mutate system tags.")
+}

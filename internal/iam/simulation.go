@@ -62,7 +62,7 @@ func (m *simulation) read(in simulationInput, held []source) error {
 		if entry.ContextKeyName == nil || entry.ContextKeyType == nil {
 			return model.InvalidInput("A context entry needs a name and a type.")
 		}
-		m.context[strings.ToLower(*entry.ContextKeyName)] = entry.ContextKeyValues
+		m.context[policy.FoldKey(*entry.ContextKeyName)] = entry.ContextKeyValues
 	}
 	if err := m.readCaller(in); err != nil {
 		return err

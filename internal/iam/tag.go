@@ -10,6 +10,7 @@ import (
 
 	model "azekura/internal/api/iam"
 	"azekura/internal/call"
+	"azekura/internal/policy"
 	"azekura/internal/store"
 )
 
@@ -89,7 +90,7 @@ func (t tags) without(keys []string) tags {
 func tagsOf(given []model.Tag) (tags, error) {
 	set := make(tags, 0, len(given))
 	for _, t := range given {
-		if strings.HasPrefix(strings.ToLower(*t.Key), "aws:") {
+		if strings.HasPrefix(policy.FoldKey(*t.Key), "aws:") {
 			return nil, model.InvalidInput("Caller is an end user and not allowed to mutate system tags.")
 		}
 		if set.index(*t.Key) >= 0 {

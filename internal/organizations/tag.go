@@ -10,6 +10,7 @@ import (
 
 	model "azekura/internal/api/organizations"
 	"azekura/internal/call"
+	"azekura/internal/policy"
 	"azekura/internal/store"
 )
 
@@ -52,7 +53,7 @@ func (t tags) with(set []model.Tag) (tags, error) {
 	seen := map[string]bool{}
 	for _, given := range set {
 		key := *given.Key
-		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+		if strings.HasPrefix(policy.FoldKey(key), "aws:") {
 			return nil, model.InvalidInput("You specified a tag key that is a system tag. You can't add, edit, or delete system tag keys because they're reserved for AWS use.")
 		}
 		if seen[key] {

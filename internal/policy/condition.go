@@ -129,7 +129,7 @@ func readCondition(o operator, m member) (condition, *SyntaxError) {
 			return condition{}, fault
 		}
 	}
-	return condition{operator: o, key: strings.ToLower(m.name), name: m.name, values: values}, nil
+	return condition{operator: o, key: FoldKey(m.name), name: m.name, values: values}, nil
 }
 
 func isNumber(s string) bool {

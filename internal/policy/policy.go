@@ -52,7 +52,7 @@ type Principal struct {
 	ID     string // unique id of that user or role: AIDA..., AROA...
 }
 
-// Keys looks up a condition key of the request, named in lower case, and says
+// Keys looks up a condition key of the request, named as FoldKey has it, and says
 // whether it is there. The values must stay as they are until the decision is
 // made. It is asked only for what a statement that bears on the request needs.
 type Keys func(key string) (values []string, present bool)

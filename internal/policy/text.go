@@ -56,7 +56,7 @@ func ContextKeys(text string) ([]string, error) {
 	}
 	keys, seen := []string{}, map[string]bool{}
 	add := func(name string) {
-		if folded := strings.ToLower(name); !seen[folded] {
+		if folded := FoldKey(name); !seen[folded] {
 			seen[folded] = true
 			keys = append(keys, name)
 		}

@@ -24,7 +24,7 @@ func parseVariable(s string) (v variable, end int, ok bool) {
 	}
 	name, fallback, hasFallback := strings.Cut(inner, ",")
 	v.name = strings.TrimSpace(name)
-	v.key = strings.ToLower(v.name)
+	v.key = FoldKey(v.name)
 	if hasFallback {
 		fallback = strings.TrimSpace(fallback)
 		if len(fallback) < 2 || fallback[0] != '\'' || fallback[len(fallback)-1] != '\'' {

@@ -9,6 +9,7 @@ import (
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
+	"azekura/internal/policy"
 	"azekura/internal/store"
 )
 
@@ -88,7 +89,7 @@ func checkTags(tags []model.Tag) error {
 		switch {
 		case key == "":
 			return model.InvalidParameter("A tag must have a key.")
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+		case strings.HasPrefix(policy.FoldKey(key), "aws:"):
 			return model.InvalidParameter("Tag keys that begin with aws: are reserved for AWS use.")
 		case seen[key]:
 			return model.InvalidParameter("Tag keys must be unique: %s is given more than once.", key)

@@ -163,7 +163,7 @@ func claimKeys(provider string, identity []attribute) map[string][]string {
 	_, host, _ := strings.Cut(provider, "/")
 	keys := make(map[string][]string, len(identity))
 	for _, a := range identity {
-		keys[strings.ToLower(host+":"+a.name)] = a.values
+		keys[fold(host+":"+a.name)] = a.values
 	}
 	return keys
 }

@@ -8,6 +8,7 @@ import (
 
 	"azekura/internal/api"
 	model "azekura/internal/api/sts"
+	"azekura/internal/policy"
 )
 
 // Lifetimes of sessions in seconds.
@@ -85,7 +86,7 @@ func sessionTags(asked []model.Tag, transitiveKeys []string, caller []tag) ([]ta
 }
 
 // fold makes keys that differ in case only the same.
-func fold(key string) string { return strings.ToLower(key) }
+func fold(key string) string { return policy.FoldKey(key) }
 
 // What a session may be given. The first is AWS's, for all session policies
 // together; AWS does not tell the second, for policies and tags as they are

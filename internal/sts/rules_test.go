@@ -144,3 +144,22 @@ func TestPackedPolicySize(t *testing.T) {
 		t.Errorf("a token of %d characters is not opened", len(creds.token))
 	}
 }
+
+// A tag whose key becomes the key of another only when it is made small is
+// another tag: it does not take the place of the role's.
+func TestSessionTagsOfOtherLetters(t *testing.T) {
+	w := newWorld(t)
+	ann := w.user("ann", "")
+	w.role(account, "r", trustAnn, "")
+	w.exec(`UPDATE iam_roles SET tags = '[{"k":"division","v":"red"}]', rev = rev + 1`)
+	out := must(w, ann, "sts", w.AssumeRole, &model.AssumeRoleInput{
+		RoleArn: new(roleARN(account, "r")), RoleSessionName: new("s1"), Tags: modelTags("d\u0130vision", "blue"),
+	})
+	c, err := w.node().enter(signs(out.Credentials), "s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Principal.Tags["division"]; got != "red" {
+		t.Errorf("aws:PrincipalTag/division is %s", got)
+	}
+}
