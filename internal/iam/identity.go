@@ -68,15 +68,10 @@ func (s *Service) Identity(ctx context.Context, reads *store.Reads, id string) (
 	return i, nil
 }
 
-// User finds a user of an account by name; store.ErrNotFound if there is none.
-// Like a role, it is to be confirmed by reads, unless they are nil.
-func (s *Service) User(ctx context.Context, reads *store.Reads, account, name string) (*Identity, error) {
-	return s.named(ctx, reads, userKind, account, name)
-}
-
 // Role finds a role of an account by name, without its path; store.ErrNotFound
 // if there is none. Names are compared without regard to case: whoever was
-// given an ARN compares that of the role with it.
+// given an ARN compares that of the role with it. What was found is to be
+// confirmed by reads, unless they are nil.
 func (s *Service) Role(ctx context.Context, reads *store.Reads, account, name string) (*Identity, error) {
 	return s.named(ctx, reads, roleKind, account, name)
 }

@@ -278,7 +278,7 @@ func TestNamedIdentities(t *testing.T) {
 		if _, err := w.Role(w.t.Context(), nil, "222222222222", "Deploy"); !errors.Is(err, store.ErrNotFound) {
 			w.t.Errorf("in another account: %v", err)
 		}
-		if u, err := w.User(w.t.Context(), nil, account, "ADMIN"); err != nil || u.Name != "admin" {
+		if u, err := w.named(w.t.Context(), nil, userKind, account, "ADMIN"); err != nil || u.Name != "admin" {
 			w.t.Errorf("%+v, %v", u, err)
 		}
 	})

@@ -20,7 +20,7 @@ func secret(text string) *api.Sensitive { return new(api.Sensitive(text)) }
 // as makes a user the caller of what follows.
 func (w *world) as(name string) {
 	w.t.Helper()
-	i, err := w.User(w.t.Context(), nil, account, name)
+	i, err := w.named(w.t.Context(), nil, userKind, account, name)
 	if err != nil {
 		w.t.Fatal(err)
 	}

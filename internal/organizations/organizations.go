@@ -46,10 +46,10 @@ type Member struct {
 // A Service is Organizations over one store. It may be used concurrently, but
 // not inside a transaction of the store.
 type Service struct {
-	db      *store.DB
-	keyring *seal.Keyring
-	first   string // the management account
-	add     func(*store.Tx, Member) error
+	db         *store.DB
+	keyring    *seal.Keyring
+	management string // the account
+	add        func(*store.Tx, Member) error
 
 	accounts  *store.Cache[*Account] // by id
 	documents policy.Pool
@@ -60,7 +60,7 @@ func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 2 << 20
 	}
-	s := &Service{db: cfg.DB, keyring: cfg.Keyring, first: cfg.Management, add: cfg.Add}
+	s := &Service{db: cfg.DB, keyring: cfg.Keyring, management: cfg.Management, add: cfg.Add}
 	s.accounts = store.NewCache(cfg.DB, cfg.CacheBytes, (*Account).size, s.loadAccount).Checked((*Account).stamp, selectStamps)
 	return s
 }
@@ -72,21 +72,21 @@ func (s *Service) CacheStats() store.CacheStats { return s.accounts.Stats() }
 // is there.
 func (s *Service) Bootstrap(ctx context.Context) error {
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
-		_, err := selectOrganization(tx, s.first, "")
+		_, err := selectOrganization(tx, s.management, "")
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		now := api.At(time.Now())
-		org := organization{management: s.first, id: newID("o-", 10), root: newID("r-", 4), guarded: true, created: now}
+		org := organization{management: s.management, id: newID("o-", 10), root: newID("r-", 4), guarded: true, created: now}
 		made, err := insertOrganization(tx, org)
 		if err != nil || !made { // another process was quicker
 			return err
 		}
-		s.accounts.Changed(tx, s.first)
-		if err := insertAccount(tx, account{id: s.first, name: managementName, joined: now}); err != nil {
+		s.accounts.Changed(tx, s.management)
+		if err := insertAccount(tx, account{id: s.management, name: managementName, joined: now}); err != nil {
 			return err
 		}
-		return errors.Join(attach(tx, org.root, fullAccessID), attach(tx, s.first, fullAccessID))
+		return errors.Join(attach(tx, org.root, fullAccessID), attach(tx, s.management, fullAccessID))
 	})
 	if err != nil {
 		return fmt.Errorf("make the organization: %w", err)

@@ -44,7 +44,7 @@ func (s *Service) change(ctx context.Context, c *call.Call, wants []want, fn bod
 // permitted decides, and then does the work. Only the management account has
 // anything to ask: AWS tells the others so whatever their policies say.
 func (s *Service) permitted(tx *store.Tx, c *call.Call, lock string, wants []want, work body) error {
-	org, err := selectOrganization(tx, s.first, lock)
+	org, err := selectOrganization(tx, s.management, lock)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (s *Service) DescribeOrganization(ctx context.Context, c *call.Call, _ *mod
 	}
 	out := new(model.DescribeOrganizationOutput)
 	err := s.db.View(ctx, func(tx *store.Tx) error {
-		org, err := selectOrganization(tx, s.first, "")
+		org, err := selectOrganization(tx, s.management, "")
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (s *Service) ListAWSServiceAccessForOrganization(ctx context.Context, c *ca
 }
 
 // ListOrganizationalUnitsForParent lists the organizational units under the
-// root: none, see CreateOrganizationalUnit's absence from the table.
+// root: none, as there is no way to make one.
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListOrganizationalUnitsForParent.html
 func (s *Service) ListOrganizationalUnitsForParent(ctx context.Context, c *call.Call, in *model.ListOrganizationalUnitsForParentInput) (*model.ListOrganizationalUnitsForParentOutput, error) {
 	if in.NextToken != nil {

@@ -52,7 +52,7 @@ func (s *Service) loadAccount(tx *store.Tx, id string) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	org, err := selectOrganization(tx, s.first, "")
+	org, err := selectOrganization(tx, s.management, "")
 	if err != nil {
 		return nil, err
 	}

@@ -363,7 +363,16 @@ func (s *pgSession) exec(query string, args ...any) (rowsAffected int64, err err
 func (s *pgSession) query(each func(scan func(...any) error) (bool, error), query string, args ...any) error {
 	ctx, end := s.limit()
 	defer end()
-	rows, err := s.conn.Query(ctx, query, args...)
+	err := queryEach(ctx, s.conn, each, query, args...)
+	if err == nil {
+		s.link.fine()
+	}
+	return err
+}
+
+// queryEach is session.query over one connection.
+func queryEach(ctx context.Context, conn *pgx.Conn, each func(scan func(...any) error) (bool, error), query string, args ...any) error {
+	rows, err := conn.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -373,11 +382,8 @@ func (s *pgSession) query(each func(scan func(...any) error) (bool, error), quer
 			return err
 		}
 	}
-	rows.Close()
-	if err = rows.Err(); err == nil {
-		s.link.fine()
-	}
-	return err
+	rows.Close() // a failure behind the last row that was wanted shows only now
+	return rows.Err()
 }
 
 // pgNow is session.now.

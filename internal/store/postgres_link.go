@@ -73,9 +73,6 @@ func (l *link) lost() context.Context {
 	return l.down
 }
 
-// away is nil, or an ErrUnavailable while the database is away.
-func (l *link) away() error { return context.Cause(l.lost()) }
-
 // suspect is doubt about a statement that takes long. Behind a lock that is
 // held for long there are many, and one probe that got through speaks for all.
 func (l *link) suspect() {

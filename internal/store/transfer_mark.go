@@ -257,9 +257,7 @@ func Undo(ctx context.Context, cfg Config) (err error) {
 		for _, t := range slices.Backward(known.tables) {
 			drop = append(drop, t.name)
 		}
-		for _, name := range slices.DeleteFunc(names, func(n string) bool { return !isGooses(n) }) {
-			drop = append(drop, name)
-		}
+		drop = append(drop, slices.DeleteFunc(names, func(n string) bool { return !isGooses(n) })...)
 		for _, name := range drop {
 			if _, err := tx.Exec(`DROP TABLE IF EXISTS ` + quoted(name)); err != nil {
 				return err

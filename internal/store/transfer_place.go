@@ -159,18 +159,7 @@ func (l *pgLink) exec(query string, args ...any) (int64, error) {
 func (l *pgLink) query(each func(scan func(...any) error) (bool, error), query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(l.ctx, linkTimeout)
 	defer cancel()
-	rows, err := l.conn.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for more := true; more && rows.Next(); {
-		if more, err = each(rows.Scan); err != nil {
-			return err
-		}
-	}
-	rows.Close()
-	return rows.Err()
+	return queryEach(ctx, l.conn, each, query, args...)
 }
 
 // view runs fn in a transaction that sees one snapshot.

@@ -77,8 +77,8 @@ func (s Seed) number(step Step) (n uint32) {
 
 // Check says whether a code is the device's at now, or one step before or
 // after, and later than the last step that was taken, which is 0 if none was.
-// It returns the code's step, to be kept as the last: with the same transaction
-// that takes the code, or two callers use it at once. A code that was seen over
+// It returns the code's step, to be kept as the last: in the transaction that
+// takes the code, or two callers use it at once. A code that was seen over
 // somebody's shoulder is of no use once its owner has used it.
 func (s Seed) Check(code string, now time.Time, last Step) (Step, bool) {
 	return s.find(now, last, func(step Step) int { return s.equal(code, step) })

@@ -11,11 +11,11 @@ import (
 	"azekura/internal/api"
 )
 
-// decodeForm reads parameters, no two of one name, into in, an empty structure that p plans. What
-// the model does not know is skipped. An empty value makes a list, map or
-// structure that is there and empty. The elements of lists may have gaps; their
-// order is that of their numbers. Its errors are SerializationExceptions that
-// hold nothing of the form.
+// decodeForm reads parameters, no two of one name, into in, an empty structure
+// that p plans. What the model does not know is skipped. An empty value makes a
+// list, map or structure that is there and empty. The numbers of a list's
+// elements may have gaps; they say no more than the order. Its errors are
+// SerializationExceptions that hold nothing of the form.
 func decodeForm(params []parameter, in any, p *plan) error {
 	var root node
 	for _, param := range params {
