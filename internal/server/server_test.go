@@ -71,6 +71,17 @@ func TestRegionsServed(t *testing.T) {
 	if status, body := s.Call(t, "ListSecrets", map[string]string{}); status < 400 {
 		t.Errorf("a region that is not served: status %d, %v", status, body)
 	}
+	// What is in no region with AWS is signed for this one.
+	if status, body, err := s.Query(t.Context(), "iam", "ListUsers"); err != nil || status != http.StatusOK {
+		t.Errorf("IAM: %d %v, %v", status, body, err)
+	}
+	if status, body, err := s.Organizations(t.Context(), "ListAccounts", map[string]string{}); err != nil || status != http.StatusOK {
+		t.Errorf("Organizations: %d %v, %v", status, body, err)
+	}
+	s.Region = "us-west-2"
+	if status, body, err := s.Query(t.Context(), "sts", "GetCallerIdentity"); err != nil || status != http.StatusForbidden {
+		t.Errorf("STS in a region that is not served: %d %v, %v", status, body, err)
+	}
 }
 
 func TestTLS(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,7 @@ type Config struct {
 	Organizations *organizations.Service
 	Keyring       *seal.Keyring  // seals sessions
 	OIDC          *oidc.Verifier // asks issuers of web identities
-	Regions       []string       // served; a request signed for another is refused
+	Regions       []string       // served; a request signed for another is refused, but see regionsOf
 	// CacheBytes bounds the memory for sessions in use; 0 stands for 8 MiB.
 	CacheBytes int64
 }
@@ -38,7 +39,8 @@ type Service struct {
 	orgs    *organizations.Service
 	ring    *seal.Keyring
 	issuers *oidc.Verifier
-	regions []string
+	regions []string // served
+	global  []string // and that of the services that are in no region
 	tokens  *tokenCache
 	codes   *throttle.Failures // of multi-factor devices
 	wrong   atomic.Uint64      // codes
@@ -53,13 +55,32 @@ const (
 	codePause = 30 * time.Second
 )
 
+// globalRegion is that of AWS's services that are in no region.
+const globalRegion = "us-east-1"
+
+// regionsOf are those that a request for a service may be signed for. IAM and
+// Organizations are in no region, and STS has an endpoint that is in none:
+// clients sign for us-east-1 then, whichever regions are served.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_region-endpoints.html
+func (s *Service) regionsOf(service string) []string {
+	switch service {
+	case "iam", "organizations", "sts":
+		return s.global
+	}
+	return s.regions
+}
+
 // New makes the service.
 func New(cfg Config) *Service {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 8 << 20
 	}
+	global := cfg.Regions
+	if !slices.Contains(global, globalRegion) {
+		global = append(slices.Clip(global), globalRegion)
+	}
 	return &Service{
-		iam: cfg.IAM, orgs: cfg.Organizations, ring: cfg.Keyring, issuers: cfg.OIDC, regions: cfg.Regions,
+		iam: cfg.IAM, orgs: cfg.Organizations, ring: cfg.Keyring, issuers: cfg.OIDC, regions: cfg.Regions, global: global,
 		tokens: newTokenCache(cfg.CacheBytes), codes: throttle.NewFailures(freeCodes, codePause), guesses: newGuesses(),
 	}
 }
@@ -84,7 +105,7 @@ func (s *Service) Authenticate(r *http.Request, service string, from netip.Addr,
 	if err != nil {
 		return nil, err
 	}
-	if err := claim.CheckScope(service, s.regions); err != nil {
+	if err := claim.CheckScope(service, s.regionsOf(service)); err != nil {
 		return nil, err
 	}
 	if err := claim.CheckTime(now); err != nil {
