@@ -101,13 +101,19 @@ def devices():
     device = iam.create_virtual_mfa_device(VirtualMFADeviceName=prefix)["VirtualMFADevice"]
     assert device["QRCodePNG"].startswith(b"\x89PNG"), device["QRCodePNG"][:8]
     seed, serial, step = base64.b32decode(device["Base32StringSeed"]), device["SerialNumber"], int(time.time()) // 30
-    codes = {"AuthenticationCode1": code(seed, step), "AuthenticationCode2": code(seed, step + 1)}
+    codes = {"AuthenticationCode1": code(seed, step - 1), "AuthenticationCode2": code(seed, step)}
     refused("InvalidAuthenticationCode", 403, iam.enable_mfa_device, UserName=prefix, SerialNumber=serial, AuthenticationCode1=code(seed, step + 9), AuthenticationCode2=code(seed, step + 10))
     iam.enable_mfa_device(UserName=prefix, SerialNumber=serial, **codes)
     refused("InvalidAuthenticationCode", 403, iam.resync_mfa_device, UserName=prefix, SerialNumber=serial, **codes)
     assert [d["SerialNumber"] for d in iam.list_mfa_devices(UserName=prefix)["MFADevices"]] == [serial]
     listed = [d for d in iam.list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"] if d["SerialNumber"] == serial]
     assert listed[0]["User"]["UserName"] == prefix, listed
+    # A session that a device has confirmed; the code is good for one.
+    sts = boto3.client("sts", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    session = sts.get_session_token(SerialNumber=serial, TokenCode=code(seed, step + 1))["Credentials"]
+    refused("AccessDenied", 403, sts.get_session_token, SerialNumber=serial, TokenCode=code(seed, step + 1))
+    with_session = boto3.client("sts", aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"], aws_session_token=session["SessionToken"])
+    assert with_session.get_caller_identity()["Arn"] == user["Arn"]
     iam.deactivate_mfa_device(UserName=prefix, SerialNumber=serial)
     iam.delete_virtual_mfa_device(SerialNumber=serial)
 
