@@ -235,3 +235,34 @@ func TestConditions(t *testing.T) {
 	w.as(bob, when(`{"StringEquals":{"aws:username":"bob"},"IpAddress":{"aws:SourceIp":"127.0.0.0/8"},"Bool":{"aws:SecureTransport":"false"}}`))
 	do(w, w.GetSecretValue, get)
 }
+
+// Who may change another account's secret cannot seal it under a default key of
+// their own, by whichever name: its owner could not read it any more.
+func TestOtherAccountsDefaultKey(t *testing.T) {
+	w := newWorld(t)
+	arn := w.arnOf("s")
+	eve := w.user(otherAccount, "eve")
+	w.policyOf("s", `{"Effect":"Allow","Principal":{"AWS":"`+eve.ARN+`"},"Action":"secretsmanager:*","Resource":"*"}`)
+	w.as(eve, `{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}`)
+	for _, key := range []string{"", "alias/aws/secretsmanager", "arn:aws:kms:us-east-1:" + otherAccount + ":alias/aws/secretsmanager"} {
+		refuse(w, w.UpdateSecret, &model.UpdateSecretInput{SecretId: &arn, SecretString: secretText("y"), KmsKeyId: &key, ClientRequestToken: token("p")},
+			"InvalidRequestException", defaultKeyText)
+	}
+	w.admin()
+	do(w, w.GetSecretValue, &model.GetSecretValueInput{SecretId: &arn})
+}
+
+// Of a request's tags that one condition key names, told apart by letter case
+// alone, none hides behind another.
+func TestTagsThatDifferInCase(t *testing.T) {
+	w := newWorld(t)
+	arn := w.arnOf("s")
+	bob := w.user(account, "bob")
+	const tagIt = `{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}`
+	w.as(bob, tagIt, `{"Effect":"Deny","Action":"secretsmanager:TagResource","Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/env":"prod"}}}`)
+	tags := []model.Tag{{Key: new("env"), Value: new("dev")}, {Key: new("ENV"), Value: new("prod")}}
+	refuse(w, w.TagResource, &model.TagResourceInput{SecretId: &arn, Tags: tags}, "AccessDeniedException",
+		w.denied("TagResource", arn, "with an explicit deny in an identity-based policy"))
+	refuse(w, w.CreateSecret, &model.CreateSecretInput{Name: new("t"), ClientRequestToken: token("c"), Tags: tags}, "AccessDeniedException",
+		w.denied("TagResource", "t", "with an explicit deny in an identity-based policy"))
+}

@@ -19,7 +19,7 @@ import (
 func requestKeys(c *call.Call, sec *secret) policy.Keys {
 	return func(key string) ([]string, bool) {
 		if tag, ok := strings.CutPrefix(key, "aws:requesttag/"); ok {
-			return tagKey(c, requestTags(c.Input), tag)
+			return requestTag(c, tag)
 		}
 		if key == "aws:tagkeys" {
 			return requestTagKeys(c.Input)
@@ -78,6 +78,19 @@ func tagKey(c *call.Call, tags []model.Tag, name string) ([]string, bool) {
 		}
 	}
 	return nil, false
+}
+
+// requestTag is tagKey for the tags of the request. Of several that differ in
+// letter case alone it has all: with the first alone, a harmless one would hide
+// the one that a policy denies.
+func requestTag(c *call.Call, name string) ([]string, bool) {
+	var values []string
+	for _, t := range requestTags(c.Input) {
+		if strings.EqualFold(*t.Key, name) {
+			values = append(values, tagValue(t))
+		}
+	}
+	return values, values != nil
 }
 
 func requestTags(in any) []model.Tag {

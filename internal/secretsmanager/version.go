@@ -75,6 +75,9 @@ func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID stri
 	if err != nil {
 		return nil, nil, err
 	}
+	if seen.account != c.Principal.Account && key.Managed { // the caller's own, by one of its names
+		return nil, nil, errDefaultKeyAcrossAccounts()
+	}
 	n.keyID = new(storedKeyID(keyID, key))
 	v, err := s.seal(ctx, c, key, seen.arn(), n.id, n.value)
 	if err != nil {
