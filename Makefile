@@ -30,7 +30,7 @@ lint:
 	@go vet ./...
 	@go vet -C test/clients/go ./...
 
-fuzz: ## each fuzz target for FUZZTIME; CI runs a minute each
+fuzz: ## each fuzz target for FUZZTIME; CI runs a minute each, and brief ones less
 	@test/fuzz $(FUZZTIME)
 
 bench: build ## measures speed, size and memory for 20 minutes and writes docs/performance.md

@@ -37,7 +37,7 @@ func (s *Service) GetCallerIdentity(_ context.Context, c *call.Call, _ *model.Ge
 // alone: of any account's, whether there is such a key or not.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html
 func (s *Service) GetAccessKeyInfo(_ context.Context, c *call.Call, in *model.GetAccessKeyInfoInput) (*model.GetAccessKeyInfoOutput, error) {
-	if err := allowed(c, "*"); err != nil {
+	if err := allowed(c); err != nil {
 		return nil, err
 	}
 	account, ok := iam.AccountOf(*in.AccessKeyId)
@@ -51,7 +51,7 @@ func (s *Service) GetAccessKeyInfo(_ context.Context, c *call.Call, in *model.Ge
 // here encodes its denials, at AWS either.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html
 func (s *Service) DecodeAuthorizationMessage(_ context.Context, c *call.Call, _ *model.DecodeAuthorizationMessageInput) (*model.DecodeAuthorizationMessageOutput, error) {
-	if err := allowed(c, "*"); err != nil {
+	if err := allowed(c); err != nil {
 		return nil, err
 	}
 	return nil, model.InvalidAuthorizationMessage("Message is not valid")
@@ -60,12 +60,12 @@ func (s *Service) DecodeAuthorizationMessage(_ context.Context, c *call.Call, _ 
 // allowed decides an operation of STS that acts on no role. Credentials of
 // users' sessions and of federated users are good for less than the user's own.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html
-func allowed(c *call.Call, resource string) error {
+func allowed(c *call.Call) error {
 	if p := &c.Principal; p.Kind == policy.Federated || p.Kind == policy.User && !p.Issued.IsZero() {
-		c.Resource = resource
+		c.Resource = "*"
 		return withSession(c.Op)
 	}
-	return c.Allow(call.Target{ARN: resource, Account: c.Principal.Account})
+	return c.Allow(call.Target{ARN: "*", Account: c.Principal.Account})
 }
 
 func withSession(op string) error {

@@ -11,8 +11,8 @@ type kind byte
 
 const (
 	roleSession      kind = iota + 1 // of AssumeRole and AssumeRoleWithWebIdentity
-	userSession                      // of GetSessionToken: the user's, or the root user's
-	federatedSession                 // of GetFederationToken: part of the user's, or of the root user's
+	userSession                      // of GetSessionToken: the user's
+	federatedSession                 // of GetFederationToken: part of the user's
 )
 
 // claims are all that is known of a session. They are in its token, sealed, and
@@ -20,7 +20,7 @@ const (
 type claims struct {
 	kind    kind
 	account string
-	id      string // of the role, the user, or, for the root user, the account
+	id      string // of the role or the user
 	parent  string // access key that asked for a user's or federated session
 	name    string // of the role session or the federated user
 
