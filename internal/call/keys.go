@@ -21,6 +21,14 @@ type keyValues struct {
 // own memory as long as there is some.
 func (c *Call) Value(value string) ([]string, bool) { return c.keep("", value), true }
 
+// ValueIfAny is Value, or for "" that of a key that the call does not have.
+func (c *Call) ValueIfAny(value string) ([]string, bool) {
+	if value == "" {
+		return nil, false
+	}
+	return c.Value(value)
+}
+
 func (c *Call) keep(name, value string) []string {
 	k := &c.keys
 	if k.used == len(k.names) {
@@ -54,13 +62,13 @@ func (c *Call) key(t *Target, key string) ([]string, bool) {
 	}
 	switch own {
 	case "resourceaccount":
-		return c.optional(key, t.owner(c))
+		return c.ValueIfAny(t.owner(c))
 	case "resourceorgid":
-		return c.optional(key, t.organization(c))
+		return c.ValueIfAny(t.organization(c))
 	case "calledvia":
 		return c.Via, len(c.Via) > 0
 	case "principalorgpaths":
-		return c.optional(key, c.Principal.OrganizationPath)
+		return c.ValueIfAny(c.Principal.OrganizationPath)
 	}
 	value, present := c.principalKey(own)
 	if !present {
@@ -75,13 +83,6 @@ func (c *Call) key(t *Target, key string) ([]string, bool) {
 // isTargets says whether a global key is about what the call acts on.
 func isTargets(own string) bool {
 	return own == "tagkeys" || strings.HasPrefix(own, "resourcetag/") || strings.HasPrefix(own, "requesttag/")
-}
-
-func (c *Call) optional(key, value string) ([]string, bool) {
-	if value == "" {
-		return nil, false
-	}
-	return c.keep("", value), true
 }
 
 // owner is the account of the target, "" if it has none.

@@ -19,12 +19,12 @@ func conditionKeys(c *call.Call, held tags, boundary string) policy.Keys {
 		case "aws:tagkeys":
 			return requestTagKeys(c.Input)
 		case "iam:policyarn":
-			return value(c, attachedPolicy(c.Input))
+			return c.ValueIfAny(attachedPolicy(c.Input))
 		case "iam:permissionsboundary":
-			return value(c, boundary)
+			return c.ValueIfAny(boundary)
 		case "iam:awsservicename":
 			if in, ok := c.Input.(*model.CreateServiceLinkedRoleInput); ok {
-				return value(c, *in.AWSServiceName)
+				return c.ValueIfAny(*in.AWSServiceName)
 			}
 			return nil, false
 		}
@@ -38,13 +38,6 @@ func conditionKeys(c *call.Call, held tags, boundary string) policy.Keys {
 		}
 		return nil, false
 	}
-}
-
-func value(c *call.Call, text string) ([]string, bool) {
-	if text == "" {
-		return nil, false
-	}
-	return c.Value(text)
 }
 
 // boundaryFor is what iam:PermissionsBoundary is for a call on an entity: the

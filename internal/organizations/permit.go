@@ -130,11 +130,7 @@ func conditionKeys(c *call.Call, held tags) policy.Keys {
 	return func(key string) ([]string, bool) {
 		switch key {
 		case "organizations:policytype":
-			kind := policyType(c.Input)
-			if kind == "" {
-				return nil, false
-			}
-			return c.Value(kind)
+			return c.ValueIfAny(policyType(c.Input))
 		case "aws:tagkeys":
 			return requestTagKeys(c.Input)
 		}

@@ -112,7 +112,7 @@ func (a *assumption) keys(c *call.Call) policy.Keys {
 		case "sts:rolesessionname":
 			return c.Value(a.session)
 		case "sts:sourceidentity":
-			return optional(c, a.sourceIdentity)
+			return c.ValueIfAny(a.sourceIdentity)
 		case "sts:externalid":
 			if a.externalID != nil {
 				return c.Value(*a.externalID)
@@ -128,13 +128,6 @@ func (a *assumption) roleTag(c *call.Call, name string) ([]string, bool) {
 	}
 	value, ok := a.role.Principal().Tags[name]
 	if !ok {
-		return nil, false
-	}
-	return c.Value(value)
-}
-
-func optional(c *call.Call, value string) ([]string, bool) {
-	if value == "" {
 		return nil, false
 	}
 	return c.Value(value)
