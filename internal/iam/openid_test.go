@@ -142,3 +142,15 @@ func TestProvidersHaveOneARN(t *testing.T) {
 			"NoSuchEntity", "OpenIDConnect Provider not found for arn "+other)
 	}
 }
+
+// What a stranger's token calls its issuer is looked up as it is: what cannot
+// be a provider's URL is no fault of the server's, on any database.
+func TestIssuersThatCannotBe(t *testing.T) {
+	each(t, func(w *world) {
+		for _, url := range []string{"", "\x00", "a.example.com/\x00", "a.example.com?", "\xff"} {
+			if _, err := w.OIDCProvider(w.t.Context(), account, url); !errors.Is(err, store.ErrNotFound) {
+				w.t.Errorf("%q: %v", url, err)
+			}
+		}
+	})
+}

@@ -19,6 +19,9 @@ type Provider struct {
 // OIDCProvider finds a provider of an account by its URL, without the scheme
 // and with regard to case; store.ErrNotFound if there is none.
 func (s *Service) OIDCProvider(ctx context.Context, account, url string) (*Provider, error) {
+	if _, err := providerURL("https://" + url); err != nil { // PostgreSQL has no word for some that a stranger may write
+		return nil, fmt.Errorf("find an identity provider: %w", store.ErrNotFound)
+	}
 	var row providerRow
 	err := s.db.Look(ctx, func(tx *store.Tx) (err error) {
 		row, err = selectProvider(tx, account, url, "")
