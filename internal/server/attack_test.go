@@ -244,6 +244,11 @@ func TestExistenceDoesNotLeak(t *testing.T) {
 			t.Errorf("%s:\n%s\n%s", op, answers[0], answers[1])
 		}
 	}
+	batch := attacker(t, s, "batch", statement("Allow", `"secretsmanager:BatchGetSecretValue","secretsmanager:ListSecrets"`, "*", ""))
+	_, body, err := batch.Do(t.Context(), "BatchGetSecretValue", in{"SecretIdList": []string{"there", "missing"}})
+	if refusals, _ := body["Errors"].([]any); err != nil || len(refusals) != 2 || told(fmt.Sprint(refusals[0])) != told(fmt.Sprint(refusals[1])) {
+		t.Errorf("in a batch: %v, %v", body, err)
+	}
 	for _, call := range [][]string{
 		{"iam", "GetUser", "UserName", "NAME"}, {"iam", "ListAccessKeys", "UserName", "NAME"}, {"iam", "DeleteUser", "UserName", "NAME"},
 		{"iam", "CreateUser", "UserName", "NAME"}, {"iam", "GetRole", "RoleName", "NAME"}, {"iam", "CreateRole", "RoleName", "NAME", "AssumeRolePolicyDocument", "{}"},
