@@ -148,9 +148,16 @@ func TestEscalation(t *testing.T) {
 	}
 }
 
-// A token is good for its own key, as it was made out, and not after it was
-// revoked.
-func TestStolenSessions(t *testing.T) {
+// A thief has two sessions of one role, the second narrow, and tries what
+// sessions let through.
+type thief struct {
+	t            *testing.T
+	s            *servertest.Server
+	wide, narrow sigv4.Credentials
+}
+
+func newThief(t *testing.T) *thief {
+	t.Helper()
 	s := servertest.New(t)
 	s.MustCall(t, "CreateSecret", in{"Name": "s", "SecretString": "inside"})
 	iam(t, s, "CreateRole", "RoleName", "r", "AssumeRolePolicyDocument",
@@ -159,19 +166,30 @@ func TestStolenSessions(t *testing.T) {
 	assume := func(more ...string) sigv4.Credentials {
 		return session(t, s, s.Credentials, "AssumeRole", append(more, "RoleArn", attacked+"role/r", "RoleSessionName", "s1")...)
 	}
-	wide, narrow := assume(), assume("Policy", statement("Allow", `"sqs:*"`, "*", ""))
+	return &thief{t, s, assume(), assume("Policy", statement("Allow", `"sqs:*"`, "*", ""))}
+}
+
+// try reads the secret with credentials, in a request that is spoilt on its way.
+func (h *thief) try(creds sigv4.Credentials, spoil func(*http.Request)) string {
+	h.t.Helper()
+	r := request(h.t, h.s, func(r *http.Request) {
+		sigv4.Sign(r, creds, h.s.Region, "secretsmanager", sha256.Sum256([]byte(doorBody)), time.Now())
+	})
+	if spoil != nil {
+		spoil(r)
+	}
+	return knock(h.t, h.s, r)
+}
+
+// A token is good for its own key, as it was made out, and not after it was
+// revoked.
+func TestStolenSessions(t *testing.T) {
+	h := newThief(t)
+	s, wide, narrow := h.s, h.wide, h.narrow
 	const (
 		invalid  = "UnrecognizedClientException: The security token included in the request is invalid."
 		mismatch = "InvalidSignatureException: The request signature we calculated does not match the signature you provided."
 	)
-	hash := sha256.Sum256([]byte(doorBody))
-	tried := func(creds sigv4.Credentials, spoil func(*http.Request)) string {
-		r := request(t, s, func(r *http.Request) { sigv4.Sign(r, creds, s.Region, "secretsmanager", hash, time.Now()) })
-		if spoil != nil {
-			spoil(r)
-		}
-		return knock(t, s, r)
-	}
 	for name, test := range map[string]struct {
 		change func(*sigv4.Credentials)
 		spoil  func(*http.Request)
@@ -198,7 +216,7 @@ func TestStolenSessions(t *testing.T) {
 		if test.change != nil {
 			test.change(&creds)
 		}
-		if got := tried(creds, test.spoil); !strings.HasPrefix(got, test.want) {
+		if got := h.try(creds, test.spoil); !strings.HasPrefix(got, test.want) {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
 	}
@@ -208,14 +226,14 @@ func TestStolenSessions(t *testing.T) {
 			other = 'B'
 		}
 		creds.Token = wide.Token[:i] + string(other) + wide.Token[i+1:]
-		if got := tried(creds, nil); got != invalid {
+		if got := h.try(creds, nil); got != invalid {
 			t.Errorf("byte %d changed: %s", i, got)
 		}
 	}
 	later := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
 	iam(t, s, "PutRolePolicy", "RoleName", "r", "PolicyName", "AWSRevokeOlderSessions", "PolicyDocument",
 		statement("Deny", `"*"`, "*", `"DateLessThan":{"aws:TokenIssueTime":"`+later+`"}`))
-	if got := tried(wide, nil); !strings.HasSuffix(got, "with an explicit deny in an identity-based policy") {
+	if got := h.try(wide, nil); !strings.HasSuffix(got, "with an explicit deny in an identity-based policy") {
 		t.Errorf("revoked: %s", got)
 	}
 }
