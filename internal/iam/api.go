@@ -38,7 +38,8 @@ func (s *Service) userOps() []call.Op {
 	}
 }
 
-// roleOps are the operations of roles, and of whom outside of the account they may trust.
+// roleOps are the operations of roles, and of the identity providers that they
+// may trust.
 func (s *Service) roleOps() []call.Op {
 	return []call.Op{
 		call.Bind("AddClientIDToOpenIDConnectProvider", s.AddClientIDToOpenIDConnectProvider),
@@ -149,7 +150,8 @@ func (s *Service) credentialOps() []call.Op {
 	}
 }
 
-// accountOps are the operations of an account as a whole, and of what its policies come to.
+// accountOps are the operations of an account as a whole, and of what its
+// policies come to.
 func (s *Service) accountOps() []call.Op {
 	return []call.Op{
 		call.Bind("CreateAccountAlias", s.CreateAccountAlias),

@@ -146,7 +146,8 @@ var statuses = map[string]int{
 	"AccessDeniedException": 400, // the query protocol makes it AccessDenied, 403
 }
 
-// role makes a role, which is another file's work.
+// role makes a role that trusts its account. It writes the row alone: no test of
+// something else fails with CreateRole.
 func (w *world) role(name, path string) *entity {
 	w.t.Helper()
 	e := &entity{

@@ -121,7 +121,7 @@ var awsByARN = sync.OnceValue(func() map[string]*managed {
 // none.
 func awsManaged(policyARN string) *managed { return awsByARN()[policyARN] }
 
-// boundary is how answers show a permissions boundary, nil for none.
+// boundaryModel is how answers show a permissions boundary, nil for none.
 func boundaryModel(policyARN string) *model.AttachedPermissionsBoundary {
 	if policyARN == "" {
 		return nil

@@ -97,9 +97,10 @@ func New(cfg Config) *Service {
 // What the call, or a refusal, goes by is to be confirmed by reads, unless they
 // are nil.
 //
-// Refusals are of type *sigv4.Error or *api.Error; any other error is the server's own. An
-// unknown access key and a wrong signature are told apart, as AWS does: access
-// key ids are no secret, so neither is hidden by taking the same time.
+// Refusals are of type *sigv4.Error or *api.Error; any other error is the
+// server's own. An unknown access key and a wrong signature are told apart, as
+// AWS does: access key ids are no secret, so neither is hidden by taking the
+// same time.
 func (s *Service) Authenticate(r *http.Request, service string, from netip.Addr, now time.Time, reads *store.Reads) (func(bodySHA256 [sha256.Size]byte) (*call.Call, error), error) {
 	claim, err := sigv4.Parse(r)
 	if err != nil {

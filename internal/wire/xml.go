@@ -13,7 +13,8 @@ import (
 
 // encodeXML appends out, a pointer to a structure that p plans, as an XML
 // element. Absent members are left out, but for lists and maps that the model
-// requires; what is present but empty is an empty element. It is encode's counterpart: a Sensitive value becomes text here too.
+// requires; what is present but empty is an empty element. It is encode's
+// counterpart: a Sensitive value becomes text here too.
 func encodeXML(b *buffer, name string, out any, p *plan) {
 	b.element(name, reflect.ValueOf(out).Elem(), &value{kind: structure, structure: p})
 }
