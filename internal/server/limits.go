@@ -66,7 +66,7 @@ func (c *Config) admit(services []call.Service) (func(*call.Call) time.Duration,
 	calls, strangers := throttle.NewCalls(limits), throttle.NewFailures(strangerBurst, strangerPause)
 	return func(c *call.Call) time.Duration {
 		if c.Principal.Kind == policy.Anonymous { // of no account that could have a quota
-			return strangers.Begin(c.SourceIP.String(), c.Op, c.Time)
+			return strangers.Begin(throttle.Sender(c.SourceIP), c.Op, c.Time)
 		}
 		return calls.Take(c.Principal.Account, c.Region, served[c.Service][c.Op], c.Time)
 	}, nil

@@ -36,12 +36,12 @@ func (g *guesses) before(from netip.Addr, accessKeyID string, now time.Time) err
 	if !g.secrets.Any() {
 		return nil
 	}
-	return g.refuse(g.secrets.Wait(from.String(), accessKeyID, now))
+	return g.refuse(g.secrets.Wait(throttle.Sender(from), accessKeyID, now))
 }
 
 // wrong counts a signature that does not match.
 func (g *guesses) wrong(from netip.Addr, accessKeyID string, now time.Time) {
-	g.secrets.Failed(from.String(), accessKeyID, now)
+	g.secrets.Failed(throttle.Sender(from), accessKeyID, now)
 }
 
 // unknown counts a refusal for want of a known access key, and is what the
@@ -50,7 +50,7 @@ func (g *guesses) unknown(from netip.Addr, now time.Time, err error) error {
 	if e, ok := errors.AsType[*sigv4.Error](err); !ok || e.Kind != sigv4.UnknownKey {
 		return err
 	}
-	sender := from.String()
+	sender := throttle.Sender(from)
 	if refused := g.refuse(g.keys.Wait(sender, "", now)); refused != nil {
 		return refused
 	}

@@ -2,6 +2,7 @@ package sts
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -76,5 +77,22 @@ func TestLookingForAccessKeysIsSlowed(t *testing.T) {
 	}
 	if got := try(t, d, unknown, "192.0.2.2", now); got != "unknown key" {
 		t.Errorf("from elsewhere: %s", got)
+	}
+}
+
+// All addresses of IPv6 that one host has are one sender.
+func TestGuessesFromOneNetwork(t *testing.T) {
+	d := newDoor(t)
+	wrong := d.creds
+	wrong.Secret += "x"
+	for i := range freeGuesses {
+		if got := try(t, d, wrong, fmt.Sprintf("2001:db8::%x", i+1), now); got != "signature mismatch" {
+			t.Fatalf("guess %d: %s", i, got)
+		}
+	}
+	for from, want := range map[string]string{"2001:db8::ffff:1": "ThrottlingException", "2001:db8:0:1::1": "signature mismatch", "192.0.2.1": "signature mismatch"} {
+		if got := try(t, d, wrong, from, now); got != want {
+			t.Errorf("from %s: %s, want %s", from, got, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,4 +109,17 @@ func (f *Failures) slot(who, what string) uint64 {
 	h.WriteByte(0)
 	h.WriteString(what)
 	return h.Sum64() % failureSlots
+}
+
+// Sender names, for Failures, who a request came from: an address, of IPv6 the
+// network of 64 bits that it is in. Whoever has one of its addresses has them
+// all, and would have a fresh start with each.
+func Sender(from netip.Addr) string {
+	const network = 64
+	if from = from.Unmap().WithZone(""); from.Is6() {
+		if p, err := from.Prefix(network); err == nil {
+			return p.String()
+		}
+	}
+	return from.String()
 }
