@@ -438,10 +438,7 @@ func TestChangesThatMeet(t *testing.T) {
 		for n := range users {
 			ids = append(ids, *do(w, w.CreateUser, &model.CreateUserInput{UserName: new(fmt.Sprint("u", n))}).User.UserId)
 		}
-		nodes := []*world{w, {Service: w.Service, t: w.t}}
-		if w.t.Name() == t.Name()+"/postgres" {
-			nodes[1].Service = again(w.Service)
-		}
+		nodes := []*world{w, w.otherNode()}
 		run := func(s *Service, op string, in any) {
 			for _, o := range s.API().Ops {
 				if o.Name != op {

@@ -367,10 +367,7 @@ func TestRaces(t *testing.T) {
 		ann := new("ann")
 		do(w, w.CreateUser, &model.CreateUserInput{UserName: ann})
 		do(w, w.CreateGroup, &model.CreateGroupInput{GroupName: ann})
-		nodes := []*Service{w.Service, w.Service}
-		if w.t.Name() == t.Name()+"/postgres" {
-			nodes[1] = again(w.Service)
-		}
+		nodes := []*Service{w.Service, w.otherNode().Service}
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		codes := map[string]int{}

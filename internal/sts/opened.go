@@ -41,7 +41,7 @@ func newOpened(claim *sigv4.Claim, c *claims, secret api.Sensitive) *opened {
 	return o
 }
 
-// String keeps the token, and what it is sealed for, out of what is printed.
+// String keeps the token, and the claims in it, out of what is printed.
 func (o *opened) String() string { return o.accessKeyID }
 
 // size is about what an opened token takes in memory, in bytes: its texts are
