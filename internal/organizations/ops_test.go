@@ -175,6 +175,8 @@ func TestPermissionsOnResources(t *testing.T) {
 		{`{"Effect":"Allow","Action":"organizations:CreatePolicy","Resource":"*"}`, func() error { return create(colored("red")) }, "AccessDeniedException"},
 		{`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/team":"red"}}}`, func() error { return create(colored("red")) }, ""},
 		{`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/team":"red"}}}`, func() error { return create(colored("blue")) }, "AccessDeniedException"},
+		{`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/team":"blue"}}}`,
+			func() error { return create(model.Tag{Key: new("team"), Value: new("red")}, colored("blue")) }, "AccessDeniedException"},
 		{`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":"x"}}}`, func() error { return create(colored("red")) }, "AccessDeniedException"},
 		{`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"organizations:PolicyType":"SERVICE_CONTROL_POLICY"}}}`, func() error { return create() }, ""},
 		{`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"organizations:PolicyType":"TAG_POLICY"}}}`, func() error { return create() }, "AccessDeniedException"},

@@ -135,11 +135,7 @@ func conditionKeys(c *call.Call, held tags) policy.Keys {
 			return requestTagKeys(c.Input)
 		}
 		if name, ok := strings.CutPrefix(key, "aws:requesttag/"); ok {
-			for _, t := range requestTags(c.Input) {
-				if strings.EqualFold(*t.Key, name) {
-					return c.Value(*t.Value)
-				}
-			}
+			return requestTag(c.Input, name)
 		}
 		if name, ok := strings.CutPrefix(key, "aws:resourcetag/"); ok {
 			for _, t := range held {
@@ -183,6 +179,17 @@ func requestTags(in any) []model.Tag {
 		return in.Tags
 	}
 	return nil
+}
+
+// requestTag is the values of a request's tags that a condition key names: of
+// several that differ in letter case alone none hides another.
+func requestTag(in any, name string) (values []string, present bool) {
+	for _, t := range requestTags(in) {
+		if strings.EqualFold(*t.Key, name) {
+			values = append(values, *t.Value)
+		}
+	}
+	return values, len(values) > 0
 }
 
 func requestTagKeys(in any) ([]string, bool) {
