@@ -105,7 +105,7 @@ func TestServersObeyAtOnce(t *testing.T) {
 	}
 	for range 3 {
 		for n, s := range servers {
-			for op, in := range map[string]map[string]any{"ListSecrets": {}, "GetRandomPassword": {}, "CreateSecret": {"Name": uuid.NewString(), "SecretString": "s"}} {
+			for op, in := range map[string]map[string]any{"ListSecrets": {}, "GetRandomPassword": {}, "CreateSecret": {"Name": uuid.NewString(), "SecretString": `{"escaped": true}`}} {
 				for _, step := range []struct {
 					status string
 					want   int

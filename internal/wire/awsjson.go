@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"net/http"
 
@@ -54,11 +55,25 @@ func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call, s
 		return nil, nil, err
 	}
 	in := t.op.New()
-	if err := decode(sent.bytes, in, t.in); err != nil {
+	if err := read(c, sent, in, t.in); err != nil {
 		return nil, nil, err
 	}
 	c.Input = in
 	return t, in, check(in, t.in, open)
+}
+
+// read decodes a body. What is overwritten where it has escapes is a copy, if
+// it may be read again: the body would not be what was signed any more.
+func read(c *call.Call, sent *message, in any, p *plan) error {
+	body := sent.bytes
+	if c.Reads != nil && bytes.IndexByte(body, '\\') >= 0 {
+		spare := newBuffer()
+		defer spare.release()
+		spare.reserve(len(body))
+		spare.bytes = append(spare.bytes, body...)
+		body = spare.bytes
+	}
+	return decode(body, in, p)
 }
 
 // route finds what is called. AWS's clients know one method and one path, and
