@@ -14,7 +14,9 @@ import (
 	"azekura/internal/iam"
 )
 
-const endpointVariable = "AWS_ENDPOINT_URL"
+// endpointVariables are where SDKs look for the server. The Go SDK's own
+// providers, of roles and web identities, look for STS under its own name only.
+var endpointVariables = []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"}
 
 // A Variable is one line of admin.env.
 type Variable struct{ Name, Value string }
@@ -90,30 +92,40 @@ func (s *Server) administrator(ctx context.Context, users *iam.Service) ([]Varia
 }
 
 func (s *Server) environment(key iam.AccessKey) []Variable {
-	return []Variable{
+	vars := []Variable{
 		{"AWS_ACCESS_KEY_ID", key.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", string(key.Secret)},
 		{"AWS_DEFAULT_REGION", s.cfg.Regions[0]},
-		{endpointVariable, s.URL()},
 	}
+	for _, name := range endpointVariables {
+		vars = append(vars, Variable{name, s.URL()})
+	}
+	return vars
 }
 
-// moveAdminEnv brings the endpoint in admin.env up to date. All else in the
+// moveAdminEnv brings the endpoints in admin.env up to date. All else in the
 // file is the operator's. The error is fs.ErrNotExist if there is no file.
 func moveAdminEnv(dir, endpoint string) ([]Variable, error) {
 	vars, err := ReadAdminEnv(dir)
 	if err != nil {
 		return nil, err
 	}
-	want := Variable{endpointVariable, endpoint}
-	i := slices.IndexFunc(vars, func(v Variable) bool { return v.Name == endpointVariable })
-	switch {
-	case i < 0:
-		vars = append(vars, want)
-	case vars[i] == want:
+	moved := false
+	for _, name := range endpointVariables {
+		want := Variable{name, endpoint}
+		i := slices.IndexFunc(vars, func(v Variable) bool { return v.Name == name })
+		switch {
+		case i < 0:
+			vars = append(vars, want)
+		case vars[i] == want:
+			continue
+		default:
+			vars[i] = want
+		}
+		moved = true
+	}
+	if !moved {
 		return vars, nil
-	default:
-		vars[i] = want
 	}
 	return vars, writeAdminEnv(dir, vars)
 }

@@ -95,7 +95,7 @@ func TestCheck(t *testing.T) {
 func TestAdminEnvFollowsTheServer(t *testing.T) {
 	dir := t.TempDir()
 	// By now the file holds another key than the first, and more.
-	vars := []Variable{{"AWS_ACCESS_KEY_ID", "z"}, {"AWS_SECRET_ACCESS_KEY", "b=c"}, {endpointVariable, "http://127.0.0.1:1"}, {"AWS_PROFILE", ""}}
+	vars := []Variable{{"AWS_ACCESS_KEY_ID", "z"}, {"AWS_SECRET_ACCESS_KEY", "b=c"}, {"AWS_ENDPOINT_URL", "http://127.0.0.1:1"}, {"AWS_PROFILE", ""}}
 	if err := writeAdminEnv(dir, vars); err != nil {
 		t.Fatal(err)
 	}
@@ -106,9 +106,10 @@ func TestAdminEnvFollowsTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Variable{{"AWS_ACCESS_KEY_ID", "z"}, {"AWS_SECRET_ACCESS_KEY", "b=c"}, {endpointVariable, "http://127.0.0.1:2"}, {"AWS_PROFILE", ""}}
+	want := []Variable{{"AWS_ACCESS_KEY_ID", "z"}, {"AWS_SECRET_ACCESS_KEY", "b=c"}, {"AWS_ENDPOINT_URL", "http://127.0.0.1:2"}, {"AWS_PROFILE", ""},
+		{"AWS_ENDPOINT_URL_STS", "http://127.0.0.1:2"}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("only the endpoint changes (-want +got):\n%s", diff)
+		t.Errorf("only the endpoints change (-want +got):\n%s", diff)
 	}
 	if info, err := os.Stat(AdminEnvPath(dir)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
