@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"azekura/internal/store"
 	"azekura/internal/store/storetest"
 	"azekura/test/pgproxy"
@@ -257,6 +259,58 @@ func TestReadOnlyHosts(t *testing.T) {
 	}
 }
 
+// loseStandby makes a server wait for a standby that is not there, and returns
+// when its commits do: it takes a new setting up some time after it was told.
+func loseStandby(t *testing.T, at string) {
+	t.Helper()
+	statement(t, at, `CREATE TABLE probe (n INT)`)
+	statement(t, at, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`)
+	statement(t, at, `SELECT pg_reload_conf()`)
+	watcher, err := pgx.Connect(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Close(t.Context())
+	for !commitWaits(t, at, watcher) {
+	}
+}
+
+// commitWaits commits something and says whether that waits for a standby.
+func commitWaits(t *testing.T, at string, watcher *pgx.Conn) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	committed := make(chan error, 1)
+	go func() {
+		defer conn.Close(context.Background())
+		_, err := conn.Exec(ctx, `INSERT INTO probe VALUES (1)`)
+		committed <- err
+	}()
+	defer stop()
+	for {
+		select {
+		case err := <-committed:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return false
+		default:
+		}
+		waits := 0
+		if err := watcher.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		if waits > 0 {
+			stop()
+			<-committed
+			return true
+		}
+	}
+}
+
 // A primary that waits for a synchronous standby in vain may have been
 // replaced. Who asks for that is not let near it, and finds another.
 func TestPrimaryWithoutStandby(t *testing.T) {
@@ -266,8 +320,7 @@ func TestPrimaryWithoutStandby(t *testing.T) {
 	}
 	at := lonely.URL("cutoff")
 	openNode(t, at) // makes the tables
-	statement(t, at, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`)
-	statement(t, at, `SELECT pg_reload_conf()`)
+	loseStandby(t, at)
 	db, err := store.Open(t.Context(), store.Config{URL: at, NeedStandby: true})
 	if err == nil {
 		db.Close()
@@ -298,8 +351,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 	at := server.URL("cutoff")
 	db := openNode(t, at)
 	exec(t, db, `CREATE TABLE t (id TEXT PRIMARY KEY)`)
-	statement(t, at, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`)
-	statement(t, at, `SELECT pg_reload_conf()`)
+	loseStandby(t, at)
 	runs := 0
 	if err := insertA(db, &runs)(); !errors.Is(err, store.ErrUnknown) || runs != 1 {
 		t.Errorf("%d runs, %v; want 1 and ErrUnknown", runs, err)
