@@ -201,14 +201,15 @@ func TestDamagedPage(t *testing.T) {
 		name string
 		page byte
 		text string
+		most int // such pages: of an index, one in each that secrets are looked up by
 	}{
-		{"leaf of a table", tableLeaf, "secret-100"},
-		{"leaf of an index", indexLeaf, "secret-1"},
-		{"inner page of a table", tableInner, ""},
-		{"inner page of an index", indexInner, "secret-"},
+		{"leaf of a table", tableLeaf, "secret-100", 1},
+		{"leaves of indexes", indexLeaf, "secret-150", 9},
+		{"inner page of a table", tableInner, "", 1},
+		{"inner pages of indexes", indexInner, "secret-", 9},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
-			damaged, found := damage(whole, kind.page, kind.text)
+			damaged, found := damage(whole, kind.page, kind.text, kind.most)
 			if !found {
 				t.Fatal("the database has no such page")
 			}
@@ -257,18 +258,19 @@ func serveDamaged(t *testing.T, dir string, secrets int) (served int, log string
 	return served, s.Log()
 }
 
-// damage overwrites the first page of a kind that holds a text, after the page
+// damage overwrites the first pages of a kind that hold a text, after the page
 // of the schema.
-func damage(content []byte, kind byte, text string) (damaged []byte, found bool) {
+func damage(content []byte, kind byte, text string, most int) (damaged []byte, found bool) {
 	const page = 4096
-	for at := page; at < len(content); at += page {
+	damaged = bytes.Clone(content)
+	for at := page; at < len(content) && most > 0; at += page {
 		if content[at] == kind && bytes.Contains(content[at:at+page], []byte(text)) {
-			damaged = bytes.Clone(content)
 			copy(damaged[at:], bytes.Repeat([]byte{0xff}, page))
-			return damaged, true
+			most--
+			found = true
 		}
 	}
-	return nil, false
+	return damaged, found
 }
 
 func residentKiB(t *testing.T, pid int) (kib int) {
