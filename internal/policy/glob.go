@@ -14,6 +14,11 @@ type glob struct {
 	text   string // of an exact glob, and what a prefix glob begins with
 	tokens []token
 	vars   []variable // in the order of their tokens
+
+	// own is what every text begins with behind its fifth colon, if the glob is
+	// of an ARN: no wildcard crosses the colons before. What most ARNs differ in
+	// then costs one comparison.
+	own string
 }
 
 type globKind uint8
@@ -110,8 +115,31 @@ func compileGlob(pattern string, d dialect) glob {
 	if text.Len() > 0 {
 		g.tokens = append(g.tokens, token{literalToken, text.String()})
 	}
+	if d.arn {
+		g.own = g.resourcePart()
+	}
 	g.simplify(d)
 	return g
+}
+
+// resourcePart is the literal behind the fifth colon of an ARN's glob, "" if
+// there is none, or if a variable before it might hold colons.
+func (g *glob) resourcePart() string {
+	colons := 0
+	for _, t := range g.tokens {
+		if t.kind == variableToken {
+			return ""
+		}
+		for i := range len(t.text) {
+			if t.text[i] != ':' {
+				continue
+			}
+			if colons++; colons == arnSegments-1 {
+				return t.text[i+1:]
+			}
+		}
+	}
+	return ""
 }
 
 // simplify finds the common shapes that need no search.
@@ -146,6 +174,9 @@ func (g *glob) match(s string, e *evaluation, colon int) bool {
 		return true
 	}
 	if first := &g.tokens[0]; first.kind == literalToken && !g.fold && !strings.HasPrefix(s, first.text) {
+		return false
+	}
+	if g.own != "" && colon != noColon && !strings.HasPrefix(s[colon+1:], g.own) {
 		return false
 	}
 	return g.search(s, e, colon)
