@@ -71,14 +71,7 @@ func (v *Verifier) Verify(ctx context.Context, t *Token, p Provider, now time.Ti
 	if t.Issuer != p.Issuer {
 		return nil, missing("iss") // the caller has mixed up two providers
 	}
-	is := v.issuer(p.Issuer, now)
-	select {
-	case is.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	set, err := is.keys(ctx, v.client, t.header(), now)
-	<-is.turn
+	set, err := v.issuer(p.Issuer, now).keysInTurn(ctx, v.client, t.header(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +118,17 @@ func (v *Verifier) issuer(url string, now time.Time) *issuer {
 	}
 	is.asked = now
 	return is
+}
+
+// keysInTurn is keys for who has waited for the turn.
+func (is *issuer) keysInTurn(ctx context.Context, client *http.Client, h jose.Header, now time.Time) ([]any, error) {
+	select {
+	case is.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-is.turn }() // also if an answer of the issuer makes its reader panic
+	return is.keys(ctx, client, h, now)
 }
 
 // keys are those that may have signed a token with a header. They are fetched
