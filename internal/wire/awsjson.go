@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"net/http"
 
 	"azekura/internal/api"
@@ -28,29 +27,15 @@ func (h *Handler) handleJSON(s call.Service) {
 	}
 }
 
-// receive authenticates the caller and reads the input. Whoever has not shown
-// a key that we know, and in time, cannot make us read a body; whoever has not
-// signed the body cannot make us parse it.
+// receive authenticates the caller and reads the input.
 func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message) (*target, any, error) {
 	t, err := h.route(r, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	if r.ContentLength > h.limit() {
-		return nil, nil, tooLarge()
-	}
-	verify, err := h.Authenticate(r, t.service, c.SourceIP, c.Time, c.Reads)
-	if err != nil {
+	if err := h.authenticate(w, r, c, t.service, sent); err != nil {
 		return nil, nil, err
 	}
-	if err := sent.receive(w, r, h.limit()); err != nil {
-		return nil, nil, err
-	}
-	caller, err := verify(sha256.Sum256(sent.bytes))
-	if err != nil {
-		return nil, nil, err
-	}
-	identify(c, caller)
 	if err := h.admit(c, sent); err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -302,6 +303,28 @@ func (m *message) release() {
 	m.forget()
 	*m = message{}
 	messages.Put(m)
+}
+
+// authenticate finds out who calls a service, and reads the body. Whoever has
+// not shown a key that we know, and in time, cannot make us read a body; whoever
+// has not signed the body cannot make us parse it.
+func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request, c *call.Call, service string, sent *message) error {
+	if r.ContentLength > h.limit() {
+		return tooLarge()
+	}
+	verify, err := h.Authenticate(r, service, c.SourceIP, c.Time, c.Reads)
+	if err != nil {
+		return err
+	}
+	if err := sent.receive(w, r, h.limit()); err != nil {
+		return err
+	}
+	caller, err := verify(sha256.Sum256(sent.bytes))
+	if err != nil {
+		return err
+	}
+	identify(c, caller)
+	return nil
 }
 
 // identify makes c the authenticated call, and keeps what is known of the

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"crypto/sha256"
 	"errors"
 	"mime"
 	"net/http"
@@ -106,21 +105,9 @@ func (q *awsQuery) receive(w http.ResponseWriter, r *http.Request, c *call.Call,
 		return nil, nil, &sigv4.Error{Kind: sigv4.Mismatch, Message: "Credential should be scoped to correct service. "}
 	}
 	c.Service = q.api.name
-	if r.ContentLength > q.limit() {
-		return nil, nil, tooLarge()
-	}
-	verify, err := q.Authenticate(r, q.api.name, c.SourceIP, c.Time, c.Reads)
-	if err != nil {
+	if err := q.authenticate(w, r, c, q.api.name, sent); err != nil {
 		return nil, nil, err
 	}
-	if err := sent.receive(w, r, q.limit()); err != nil {
-		return nil, nil, err
-	}
-	caller, err := verify(sha256.Sum256(sent.bytes))
-	if err != nil {
-		return nil, nil, err
-	}
-	identify(c, caller)
 	params, err := parametersOf(r, sent.bytes)
 	if err != nil {
 		return nil, nil, err
