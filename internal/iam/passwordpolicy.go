@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -38,8 +37,7 @@ func (p passwordPolicy) Value() (driver.Value, error) {
 	if !p.isSet() {
 		return "", nil
 	}
-	text, err := json.Marshal(p)
-	return string(text), err
+	return store.JSON(p)
 }
 
 // Scan reads what Value wrote.
@@ -48,7 +46,7 @@ func (p *passwordPolicy) Scan(column any) error {
 		*p = passwordPolicy{}
 		return nil
 	}
-	return scanJSON(column, p)
+	return store.ScanJSON(column, p)
 }
 
 // AWS's rules for accounts that have set none, and the characters that it

@@ -3,7 +3,6 @@ package iam
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"fmt"
 
 	"azekura/internal/store"
@@ -36,12 +35,6 @@ func (s *Service) OIDCProvider(ctx context.Context, account, url string) (*Provi
 // texts is a list that the database keeps as JSON.
 type texts []string
 
-func (t texts) Value() (driver.Value, error) {
-	if t == nil {
-		t = texts{}
-	}
-	text, err := json.Marshal([]string(t))
-	return string(text), err
-}
+func (t texts) Value() (driver.Value, error) { return store.JSONList([]string(t)) }
 
-func (t *texts) Scan(column any) error { return scanJSON(column, (*[]string)(t)) }
+func (t *texts) Scan(column any) error { return store.ScanJSON(column, (*[]string)(t)) }

@@ -3,8 +3,6 @@ package iam
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -29,25 +27,10 @@ type Tag struct {
 type tags []Tag
 
 // Value is the tags as the database keeps them, a JSON list.
-func (t tags) Value() (driver.Value, error) {
-	if t == nil {
-		t = tags{}
-	}
-	text, err := json.Marshal([]Tag(t))
-	return string(text), err
-}
+func (t tags) Value() (driver.Value, error) { return store.JSONList([]Tag(t)) }
 
 // Scan reads what Value wrote.
-func (t *tags) Scan(column any) error { return scanJSON(column, (*[]Tag)(t)) }
-
-// scanJSON reads a TEXT column that holds JSON of ours.
-func scanJSON(column, into any) error {
-	text, ok := column.(string)
-	if !ok {
-		return fmt.Errorf("a column of JSON holds a %T", column)
-	}
-	return json.Unmarshal([]byte(text), into)
-}
+func (t *tags) Scan(column any) error { return store.ScanJSON(column, (*[]Tag)(t)) }
 
 // find is the value of the tag that a condition key names.
 func (t tags) find(c *call.Call, key string) ([]string, bool) {

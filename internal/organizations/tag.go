@@ -3,8 +3,6 @@ package organizations
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -28,22 +26,10 @@ type tag struct {
 type tags []tag
 
 // Value is the tags as the database keeps them, a JSON list.
-func (t tags) Value() (driver.Value, error) {
-	if t == nil {
-		t = tags{}
-	}
-	text, err := json.Marshal([]tag(t))
-	return string(text), err
-}
+func (t tags) Value() (driver.Value, error) { return store.JSONList([]tag(t)) }
 
 // Scan reads what Value wrote.
-func (t *tags) Scan(column any) error {
-	text, ok := column.(string)
-	if !ok {
-		return fmt.Errorf("a column of tags holds a %T", column)
-	}
-	return json.Unmarshal([]byte(text), (*[]tag)(t))
-}
+func (t *tags) Scan(column any) error { return store.ScanJSON(column, (*[]tag)(t)) }
 
 // with is the tags with others set: a key that is there keeps its place and
 // gets the new value. It refuses what may not be a tag, and too many.

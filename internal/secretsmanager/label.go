@@ -2,11 +2,11 @@ package secretsmanager
 
 import (
 	"database/sql/driver"
-	"encoding/json"
 	"maps"
 	"slices"
 
 	model "azekura/internal/api/secretsmanager"
+	"azekura/internal/store"
 )
 
 // The staging labels that move by themselves. Every other text is a custom
@@ -25,13 +25,10 @@ const maxLabels = 20
 type labels map[string]string
 
 // Value is the labels as the database keeps them, a JSON object.
-func (l labels) Value() (driver.Value, error) {
-	text, err := json.Marshal(map[string]string(l))
-	return string(text), err
-}
+func (l labels) Value() (driver.Value, error) { return store.JSON(map[string]string(l)) }
 
 // Scan reads what Value wrote.
-func (l *labels) Scan(column any) error { return scanJSON(column, (*map[string]string)(l)) }
+func (l *labels) Scan(column any) error { return store.ScanJSON(column, (*map[string]string)(l)) }
 
 // has says whether a version has any label.
 func (l labels) has(version string) bool {
