@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/pflag"
 
+	"azekura/internal/seal"
 	"azekura/internal/server"
 )
 
@@ -32,6 +33,7 @@ func (c *config) settings() *pflag.FlagSet {
 	f := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	f.SortFlags = false
 	f.StringVar(&c.DataDir, "data-dir", d.DataDir, "where everything is kept; made at the first start")
+	f.StringVar(&c.Seal.Kind, "seal", d.Seal.Kind, "where the root key sleeps: "+strings.Join(seal.Kinds(), ", "))
 	f.StringVar(&c.DatabaseURL, "database-url", d.DatabaseURL, "PostgreSQL database for the data, postgres://...; empty keeps it in data-dir")
 	f.BoolVar(&c.DatabaseStandby, "database-standby", d.DatabaseStandby, "refuse a PostgreSQL primary that has lost its synchronous standbys")
 	f.DurationVar(&c.MaxStale, "max-stale", d.MaxStale, "how long reads are served from memory while PostgreSQL is away; 0 is not at all")

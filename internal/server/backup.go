@@ -58,7 +58,7 @@ func receive(stream io.Reader, w io.Writer) (backup.Manifest, error) {
 
 // backupStopped backs up a data directory that no server has.
 func backupStopped(ctx context.Context, cfg Config, w io.Writer) (backup.Manifest, error) {
-	root, release, err := openExisting(cfg.DataDir)
+	root, release, err := openExisting(ctx, cfg.DataDir, cfg.Seal)
 	if err != nil {
 		return backup.Manifest{}, err
 	}

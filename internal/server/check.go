@@ -28,6 +28,9 @@ func (c *Config) check() error {
 	if c.DatabaseURL != "" && c.DataDir == "" {
 		return errors.New("database-url: it needs a data-dir too, for the root key; without one nothing is kept")
 	}
+	if err := c.Seal.Check(); err != nil {
+		return err
+	}
 	if c.MaxStale < 0 {
 		return fmt.Errorf("max-stale %s: it takes 0, which is off, or more", c.MaxStale)
 	}

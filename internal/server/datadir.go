@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,10 +27,10 @@ func databasePath(dir string) string {
 func restoringPath(dir string) string { return databasePath(dir) + ".new" }
 
 // openDataDir makes the directory and its root key, or checks those that are
-// there (inUse says whether a database needs an old one), and keeps other processes out until release is called: two first
-// starts at once must not each make a root key. Each step leaves something
-// that the next start completes.
-func openDataDir(dir string, inUse func() (bool, error)) (root envelope.Root, release func(), err error) {
+// there (inUse says whether a database needs an old one), and keeps other
+// processes out until release is called: two first starts at once must not each
+// make a root key. Each step leaves something that the next start completes.
+func openDataDir(ctx context.Context, dir string, where seal.Config, inUse func() (bool, error)) (root envelope.Root, release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the data directory: %w", err)
 	}
@@ -40,7 +41,7 @@ func openDataDir(dir string, inUse func() (bool, error)) (root envelope.Root, re
 	if err != nil {
 		return nil, nil, err
 	}
-	if root, err = openRootKey(dir, inUse); err != nil {
+	if root, err = openRootKey(ctx, dir, where, inUse); err != nil {
 		release()
 		return nil, nil, err
 	}
@@ -48,11 +49,11 @@ func openDataDir(dir string, inUse func() (bool, error)) (root envelope.Root, re
 }
 
 // openExisting is openDataDir for a directory that has to hold data already.
-func openExisting(dir string) (root envelope.Root, release func(), err error) {
+func openExisting(ctx context.Context, dir string, where seal.Config) (root envelope.Root, release func(), err error) {
 	if err := checkPrivate(databasePath(dir)); err != nil {
 		return nil, nil, fmt.Errorf("there is no database to use: %w; if the data is in PostgreSQL, give --database-url", err)
 	}
-	return openDataDir(dir, func() (bool, error) { return true, nil })
+	return openDataDir(ctx, dir, where, func() (bool, error) { return true, nil })
 }
 
 func lock(dir string) (release func(), err error) {
@@ -69,25 +70,28 @@ func lock(dir string) (release func(), err error) {
 
 // openRootKey never gives a database without its root key a new one: what it
 // holds could not be opened any more, and the mistake would show only then.
-func openRootKey(dir string, inUse func() (bool, error)) (envelope.Root, error) {
-	key := rootKeyPath(dir)
-	switch err := checkPrivate(key); {
-	case err == nil:
-		return seal.File(key)
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+func openRootKey(ctx context.Context, dir string, where seal.Config, inUse func() (bool, error)) (envelope.Root, error) {
+	where = where.In(dir)
+	if where.Path != "" {
+		if err := checkPrivate(where.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	root, err := seal.Open(ctx, where)
+	if !errors.Is(err, seal.ErrNoRootKey) {
+		return root, err
 	}
 	switch used, err := inUse(); {
 	case err != nil:
 		return nil, err
 	case used:
 		return nil, fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
-			"or copy it from another server of this database; without it nothing in the database can be opened", key)
+			"or copy it from another server of this database; without it nothing in the database can be opened", where.Path)
 	}
 	if _, err := os.Lstat(restoringPath(dir)); err == nil {
 		return nil, fmt.Errorf("%s holds a restore that was broken off: empty it, and restore again", dir)
 	}
-	return seal.CreateFile(key)
+	return seal.Create(ctx, where)
 }
 
 // checkPrivate refuses a file or directory that other users of the machine

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"azekura/internal/seal"
 )
 
 func inMemory(t *testing.T) *Server {
@@ -176,7 +178,7 @@ func TestTwoFirstStartsMakeOneKey(t *testing.T) {
 	fingerprints := make(chan string, 8)
 	for range cap(fingerprints) {
 		go func() {
-			root, release, err := openDataDir(dir, func() (bool, error) { return false, nil })
+			root, release, err := openDataDir(t.Context(), dir, seal.Config{}, func() (bool, error) { return false, nil })
 			if err != nil {
 				fingerprints <- err.Error()
 				return

@@ -37,6 +37,9 @@ type Config struct {
 	// test/test.
 	DataDir string
 
+	// Seal says where the root key sleeps; its Path follows from DataDir.
+	Seal seal.Config
+
 	// DatabaseURL is that of a PostgreSQL database for everything but the root
 	// key and admin.env. Servers with the same database and root key are one.
 	// Empty keeps the data in DataDir.
@@ -107,6 +110,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		DataDir:           "azekura-data",
+		Seal:              seal.Config{Kind: seal.KindFile},
 		Listen:            "127.0.0.1:4584",
 		AccountID:         "111111111111",
 		Regions:           []string{"us-east-1", "us-west-2", "ap-northeast-1"},
@@ -229,7 +233,7 @@ func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *se
 		inUse = func() (bool, error) { return seal.Sealed(ctx, s.db) }
 	}
 	if s.cfg.DataDir != "" {
-		fromFile, release, err := openDataDir(s.cfg.DataDir, inUse)
+		fromFile, release, err := openDataDir(ctx, s.cfg.DataDir, s.cfg.Seal, inUse)
 		if err != nil {
 			return nil, err
 		}
