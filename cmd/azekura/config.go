@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/pflag"
 
+	"azekura/internal/api"
 	"azekura/internal/seal"
 	"azekura/internal/server"
 )
@@ -34,6 +35,16 @@ func (c *config) settings() *pflag.FlagSet {
 	f.SortFlags = false
 	f.StringVar(&c.DataDir, "data-dir", d.DataDir, "where everything is kept; made at the first start")
 	f.StringVar(&c.Seal.Kind, "seal", d.Seal.Kind, "where the root key sleeps: "+strings.Join(seal.Kinds(), ", "))
+	f.StringVar(&c.Seal.Key, "seal-key", d.Seal.Key, "the key that is the root key, or opens it; what names it depends on the seal")
+	f.StringVar(&c.Seal.Endpoint, "seal-endpoint", d.Seal.Endpoint, "URL of what keeps that key, if it is not the usual one")
+	f.StringVar(&c.Seal.CAFile, "seal-ca-file", d.Seal.CAFile, "file with certificates that sign that of seal-endpoint, PEM")
+	f.StringVar(&c.Seal.PassphraseFile, "seal-passphrase-file", d.Seal.PassphraseFile, "file with the passphrase, of the seal passphrase")
+	f.StringVar(&c.Seal.Mount, "seal-mount", d.Seal.Mount, "path of the secrets engine, of the seal transit")
+	f.StringVar(&c.Seal.TokenFile, "seal-token-file", d.Seal.TokenFile, "file with the token, of the seal transit; read for each call")
+	f.StringVar(&c.Seal.Module, "seal-module", d.Seal.Module, "file of the HSM's library, of the seal pkcs11")
+	f.StringVar(&c.Seal.Slot, "seal-slot", d.Seal.Slot, "label of the HSM's token, of the seal pkcs11")
+	f.StringVar(&c.Seal.PINFile, "seal-pin-file", d.Seal.PINFile, "file with the token's PIN, of the seal pkcs11")
+	f.BoolVar(&c.Seal.MakeKey, "seal-make-key", d.Seal.MakeKey, "let the first start make the key in the token, of the seal pkcs11")
 	f.StringVar(&c.DatabaseURL, "database-url", d.DatabaseURL, "PostgreSQL database for the data, postgres://...; empty keeps it in data-dir")
 	f.BoolVar(&c.DatabaseStandby, "database-standby", d.DatabaseStandby, "refuse a PostgreSQL primary that has lost its synchronous standbys")
 	f.DurationVar(&c.MaxStale, "max-stale", d.MaxStale, "how long reads are served from memory while PostgreSQL is away; 0 is not at all")
@@ -65,7 +76,8 @@ func (c *config) settings() *pflag.FlagSet {
 
 // load lays the layers over the defaults: flags over environment over file.
 // given holds the flags of the command line, path names the file or is empty.
-// An empty variable counts as not set.
+// An empty variable counts as not set. What is secret itself is no setting:
+// flags can be seen by other users of the machine.
 func load(given *pflag.FlagSet, path string, getenv func(string) string) (*config, error) {
 	var fileConfig, c config
 	file := fileConfig.settings()
@@ -88,6 +100,9 @@ func load(given *pflag.FlagSet, path string, getenv func(string) string) (*confi
 			errs = append(errs, f.Value.Set(text(file.Lookup(f.Name).Value)))
 		}
 	})
+	c.Seal.Passphrase = api.Sensitive(getenv("AZEKURA_SEAL_PASSPHRASE"))
+	c.Seal.Token = api.Sensitive(getenv("AZEKURA_SEAL_TOKEN"))
+	c.Seal.PIN = api.Sensitive(getenv("AZEKURA_SEAL_PIN"))
 	return &c, errors.Join(errs...)
 }
 

@@ -8,15 +8,39 @@ import (
 	"slices"
 	"strings"
 
+	"azekura/internal/api"
 	"azekura/internal/envelope"
 )
 
-// A Config says where the root key sleeps. The zero Config is a file.
+// A Config says where the root key sleeps. The zero Config is a file. Each
+// field but the first two is a setting, named in the errors of Check, of some
+// kinds only.
 type Config struct {
 	Kind string // one of Kinds; empty is KindFile
 
 	// Path is the file of a kind that keeps one, see In.
 	Path string
+
+	// Key names the key: its ARN (awskms), resource name (gcpkms), URL
+	// (azurekeyvault), name (transit) or label (pkcs11).
+	Key string
+
+	// Endpoint is the URL at which the service is asked, if that does not
+	// follow from Key. CAFile is a PEM file of certificates that it is trusted
+	// by, besides those of the system.
+	Endpoint, CAFile string
+
+	// A passphrase, a token (transit) and a PIN (pkcs11) are each given here or
+	// in a file, never both.
+	PassphraseFile, TokenFile, PINFile string
+	Passphrase, Token, PIN             api.Sensitive
+
+	Mount string // of the transit engine; empty is transit
+
+	// Module is the PKCS #11 library, Slot the label of the token in it, and
+	// MakeKey lets Create make a key in it.
+	Module, Slot string
+	MakeKey      bool
 }
 
 // KindFile is a file with the root key itself.
@@ -36,11 +60,13 @@ type kind struct {
 // kinds is not a variable: nothing is to be registered from elsewhere.
 func kinds() []kind {
 	return []kind{
-		{
-			name: KindFile, file: "root-key", check: checkFile,
-			open:   func(_ context.Context, c Config) (envelope.Root, error) { return File(c.Path) },
-			create: func(_ context.Context, c Config) (envelope.Root, error) { return CreateFile(c.Path) },
-		},
+		{name: KindFile, file: "root-key", check: checkFile, open: here(File), create: here(CreateFile)},
+		{name: KindPassphrase, file: "passphrase-parameters", check: checkPassphrase, open: openPassphrase},
+		{name: KindPKCS11, check: checkPKCS11, open: openPKCS11, create: createPKCS11},
+		{name: KindAWSKMS, check: checkAWSKMS, open: openAWSKMS},
+		{name: KindGCPKMS, check: checkGCPKMS, open: openGCPKMS},
+		{name: KindAzureKeyVault, check: checkAzureKeyVault, open: openAzureKeyVault},
+		{name: KindTransit, check: checkTransit, open: openTransit},
 	}
 }
 
@@ -113,6 +139,10 @@ func Create(ctx context.Context, c Config) (envelope.Root, error) {
 		return k.open(ctx, c)
 	}
 	return k.create(ctx, c)
+}
+
+func here(open func(string) (envelope.Root, error)) func(context.Context, Config) (envelope.Root, error) {
+	return func(_ context.Context, c Config) (envelope.Root, error) { return open(c.Path) }
 }
 
 func checkFile(Config) error { return nil }

@@ -33,26 +33,23 @@ var ErrNoRootKey = errors.New("there is no root key")
 // power, could neither be used nor be told from one that was damaged later.
 func CreateFile(path string) (envelope.Root, error) {
 	key := envelope.NewKey()
-	if err := createFile(path, &key); err != nil {
-		return nil, err
+	if err := createFile(path, formatKey(&key)); err != nil {
+		return nil, fmt.Errorf("create the root key: %w", err)
 	}
 	return newRoot(&key), nil
 }
 
-func createFile(path string, key *envelope.Key) error {
+func createFile(path, text string) error {
 	draft := path + ".new"
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("create the root key: %w", err)
+		return err
 	}
-	if err := writeDurable(draft, formatKey(key)); err != nil {
-		return fmt.Errorf("create the root key: %w", err)
+	if err := writeDurable(draft, text); err != nil {
+		return err
 	}
 	defer os.Remove(draft)
 	// Unlike a rename, a link never takes the place of a key that is there.
-	if err := errors.Join(os.Link(draft, path), syncFolder(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("create the root key: %w", err)
-	}
-	return nil
+	return errors.Join(os.Link(draft, path), syncFolder(filepath.Dir(path)))
 }
 
 // CopyFile copies a root key file, which is checked as File does, to a path
@@ -62,8 +59,8 @@ func CopyFile(from, to string) (envelope.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := createFile(to, key); err != nil {
-		return nil, err
+	if err := createFile(to, formatKey(key)); err != nil {
+		return nil, fmt.Errorf("create the root key: %w", err)
 	}
 	return newRoot(key), nil
 }

@@ -110,7 +110,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		DataDir:           "azekura-data",
-		Seal:              seal.Config{Kind: seal.KindFile},
+		Seal:              seal.Config{Kind: seal.KindFile, Mount: "transit"},
 		Listen:            "127.0.0.1:4584",
 		AccountID:         "111111111111",
 		Regions:           []string{"us-east-1", "us-west-2", "ap-northeast-1"},

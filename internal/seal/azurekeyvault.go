@@ -1,0 +1,198 @@
+package seal
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"azekura/internal/envelope"
+)
+
+// KindAzureKeyVault is an RSA key in Azure Key Vault or Managed HSM.
+const KindAzureKeyVault = "azurekeyvault"
+
+// azureKeyPath has no version: each blob says which it takes.
+const azureKeyPath = `^/keys/[A-Za-z0-9-]+$`
+
+func isAzureVersion(text string) bool {
+	for _, r := range text {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return false
+		}
+	}
+	return text != ""
+}
+
+const azureVersionOfAPI = "7.4"
+
+func checkAzureKeyVault(c Config) error {
+	u, err := url.Parse(c.Key)
+	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !regexp.MustCompile(azureKeyPath).MatchString(u.Path) ||
+		u.Scheme != "https" || !strings.Contains(u.Hostname(), ".") {
+		return fmt.Errorf("seal-key %q: for azurekeyvault it takes https://VAULT.vault.azure.net/keys/KEY, without a version", c.Key)
+	}
+	if c.Endpoint != "" {
+		return checkEndpoint(c.Endpoint)
+	}
+	return nil
+}
+
+// An azureKey speaks two operations of
+// https://learn.microsoft.com/en-us/rest/api/keyvault/keys/operation-groups.
+type azureKey struct {
+	key      string // its address
+	endpoint string // the vault's, where it is asked
+	scope    string // of the tokens
+	client   *http.Client
+
+	mu     sync.Mutex
+	tokens azcore.TokenCredential // nil until asked for
+}
+
+func openAzureKeyVault(_ context.Context, c Config) (envelope.Root, error) {
+	client, err := newClient(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	// VAULT.vault.azure.net, HSM.managedhsm.azure.net and those of the other
+	// clouds take tokens for the host without its first name.
+	_, domain, _ := strings.Cut(u.Hostname(), ".")
+	k := &azureKey{key: c.Key, endpoint: c.Endpoint, scope: "https://" + domain + "/.default", client: client}
+	if k.endpoint == "" {
+		k.endpoint = "https://" + u.Host
+	}
+	return &remote{k, KindAzureKeyVault + ":" + c.Key}, nil
+}
+
+type azureRequest struct {
+	Algorithm string `json:"alg"`
+	Value     string `json:"value"`
+}
+
+type azureAnswer struct {
+	KeyID string `json:"kid"`
+	Value string `json:"value"`
+}
+
+// An RSA key takes no associated data: remote binds it.
+const azureAlgorithm = "RSA-OAEP-256"
+
+// encrypt's result is the key's version, a zero byte, and what the vault made.
+func (k *azureKey) encrypt(ctx context.Context, plaintext, _ []byte) ([]byte, error) {
+	answer, value, err := k.call(ctx, "wrapkey", "", plaintext)
+	if err != nil {
+		return nil, k.failed("wrapkey", err)
+	}
+	version, ours := strings.CutPrefix(answer.KeyID, k.key+"/")
+	if !ours || !isAzureVersion(version) {
+		return nil, k.failed("wrapkey", fmt.Errorf("it used the key %q", legible(answer.KeyID)))
+	}
+	return append(append([]byte(version), 0), value...), nil
+}
+
+func (k *azureKey) decrypt(ctx context.Context, ciphertext, _ []byte) ([]byte, error) {
+	version, value, found := bytes.Cut(ciphertext, []byte{0})
+	if !found || !isAzureVersion(string(version)) {
+		return nil, envelope.ErrOpen
+	}
+	_, plaintext, err := k.call(ctx, "unwrapkey", string(version), value)
+	if err != nil {
+		return nil, k.failed("unwrapkey", err)
+	}
+	return plaintext, nil
+}
+
+func (k *azureKey) call(ctx context.Context, operation, version string, value []byte) (azureAnswer, []byte, error) {
+	name := k.key[strings.LastIndexByte(k.key, '/')+1:]
+	// Without a version the path has an empty one, which is the newest.
+	address := k.endpoint + "/keys/" + name + "/" + version + "/" + operation + "?api-version=" + azureVersionOfAPI
+	in := azureRequest{azureAlgorithm, base64.RawURLEncoding.EncodeToString(value)}
+	var out azureAnswer
+	err := ask(ctx, k.client, address, in, &out, func(r *http.Request, _ []byte) error {
+		token, err := k.token(r.Context())
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}, explainAzure)
+	if err != nil {
+		return azureAnswer{}, nil, err
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(out.Value)
+	if err != nil {
+		return azureAnswer{}, nil, errors.New("it answers 200 with something else than was asked for")
+	}
+	return out, raw, nil
+}
+
+// token comes from azidentity's default chain, which keeps it until it ends:
+// the environment, a workload's or a managed identity, the Azure CLI.
+func (k *azureKey) token(ctx context.Context) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.tokens == nil {
+		found, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
+			ClientOptions: azcore.ClientOptions{Transport: k.client, Retry: policy.RetryOptions{MaxRetries: -1}},
+		})
+		if err != nil {
+			return "", fmt.Errorf("find credentials: %w", err)
+		}
+		k.tokens = found
+	}
+	token, err := k.tokens.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{k.scope}})
+	if err != nil {
+		return "", fmt.Errorf("find credentials: %s", legible(err.Error()))
+	}
+	return token.Token, nil
+}
+
+func explainAzure(no *refusal, text []byte) {
+	var answer struct {
+		Error struct {
+			Code, Message string
+			InnerError    struct{ Code string }
+		}
+	}
+	if json.Unmarshal(text, &answer) == nil {
+		no.code, no.message = answer.Error.Code, answer.Error.Message
+		if inner := answer.Error.InnerError.Code; inner != "" {
+			no.code = inner
+		}
+	}
+}
+
+func (k *azureKey) failed(operation string, err error) error {
+	hint := "see that this server reaches " + k.endpoint + ", and has credentials (AZURE_CLIENT_ID and so on, or a managed identity)"
+	if no, ok := errors.AsType[*refusal](err); ok {
+		switch {
+		case no.status == http.StatusBadRequest && operation == "unwrapkey":
+			return envelope.ErrOpen
+		case no.code == "KeyDisabled" || no.code == "KeyExpired" || no.code == "KeyNotYetValid":
+			hint = "enable the key, and see its dates (az keyvault key set-attributes)"
+		case no.status == http.StatusUnauthorized || no.status == http.StatusForbidden:
+			hint = "give this server's identity the role Key Vault Crypto Service Encryption User on the key"
+		case no.status == http.StatusNotFound:
+			hint = "see whether seal-key is right, and recover the key if it was deleted; nothing opens without it"
+		default:
+			hint = "it is asked again"
+		}
+	}
+	return unreachable("ask Azure Key Vault for "+operation+" with "+k.key, err, hint)
+}
