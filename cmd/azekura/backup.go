@@ -2,18 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"azekura/internal/backup"
+	"azekura/internal/seal"
 	"azekura/internal/server"
 )
 
@@ -63,17 +67,33 @@ func verifyVerb() *cobra.Command {
 		Example: "  azekura backup verify /backups/azekura-2026-01-31.backup --root-key root-key",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, restore := untilSignal(cmd.Context())
-			defer restore()
-			m, err := server.VerifyBackup(ctx, args[0], rootKey)
+			cfg, err := load(cmd.Flags(), "", os.Getenv)
 			if err != nil {
 				return err
 			}
-			return describe(cmd.OutOrStdout(), args[0], m, rootKey)
+			where := rootKeyIn(cfg, rootKey)
+			ctx, restore := untilSignal(cmd.Context())
+			defer restore()
+			m, err := server.VerifyBackup(ctx, args[0], where)
+			if err != nil {
+				return err
+			}
+			return describe(cmd.OutOrStdout(), args[0], m, where)
 		},
 	}
 	cmd.Flags().StringVar(&rootKey, "root-key", "", "file with the root key the backup was made under")
+	addSettings(cmd, isSeal)
 	return cmd
+}
+
+// rootKeyIn is where the root key of a backup sleeps: a file is named by itself,
+// as the data directory may be gone.
+func rootKeyIn(cfg *config, file string) seal.Config {
+	where := cfg.Seal
+	if where.Kind == seal.KindFile {
+		where = seal.Config{Kind: seal.KindFile, Path: file}
+	}
+	return where
 }
 
 func restoreVerb() *cobra.Command {
@@ -98,39 +118,52 @@ func restoreVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			where := rootKeyIn(cfg, rootKey)
+			if where == (seal.Config{Kind: seal.KindFile}) {
+				return errors.New("--root-key has to name the file with the root key that the backup was made under; if it sleeps elsewhere, --seal has to say where")
+			}
 			ctx, restore := untilSignal(cmd.Context())
 			defer restore()
 			meter := newMeter(cmd.ErrOrStderr())
 			m, err := server.Restoration{
-				File: args[0], RootKey: rootKey, DataDir: cfg.DataDir,
+				File: args[0], Seal: where, DataDir: cfg.DataDir,
 				DatabaseURL: cfg.DatabaseURL, DatabaseStandby: cfg.DatabaseStandby, Progress: meter.report,
 			}.Run(ctx)
 			meter.close()
 			if err != nil {
 				return err
 			}
-			where, more := cfg.DataDir, ""
+			into, more := cfg.DataDir, ""
 			if cfg.DatabaseURL != "" {
-				where, more = "the PostgreSQL database", " --database-url ..."
+				into, more = "the PostgreSQL database", " --database-url ..."
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "restored %s: %s\nstart it with:\n  %s server --data-dir %s%s\n",
-				where, summary(m), shellWord(os.Args[0]), shellWord(cfg.DataDir), more)
+				into, summary(m), shellWord(os.Args[0]), shellWord(cfg.DataDir), more)
 			return nil
 		},
 	}
 	addStoreFlags(cmd)
 	cmd.Flags().StringVar(&rootKey, "root-key", "", "file with the root key the backup was made under")
-	cmd.MarkFlagRequired("root-key") // the flag exists
 	return cmd
 }
 
-// addStoreFlags adds the settings that say where the data is.
+// addStoreFlags adds the settings that say where the data is, and its root key.
 func addStoreFlags(cmd *cobra.Command) {
-	var scratch config
-	for _, name := range []string{"data-dir", "database-url", "database-standby"} {
-		cmd.Flags().AddFlag(scratch.settings().Lookup(name))
-	}
+	addSettings(cmd, func(name string) bool {
+		return name == "data-dir" || name == "database-url" || name == "database-standby" || isSeal(name)
+	})
 }
+
+func addSettings(cmd *cobra.Command, wanted func(name string) bool) {
+	var scratch config
+	scratch.settings().VisitAll(func(f *pflag.Flag) {
+		if wanted(f.Name) {
+			cmd.Flags().AddFlag(f)
+		}
+	})
+}
+
+func isSeal(name string) bool { return name == "seal" || strings.HasPrefix(name, "seal-") }
 
 // untilSignal lets what was begun clean up behind itself when it is stopped.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -144,9 +177,9 @@ func summary(m backup.Manifest) string {
 
 // describe says what was proven first, since an operator may read no further.
 // What the manifest says is quoted where a stranger could have written it.
-func describe(w io.Writer, file string, m backup.Manifest, rootKey string) error {
+func describe(w io.Writer, file string, m backup.Manifest, where seal.Config) error {
 	proven := "is whole and authentic, and the database in it is sound"
-	if rootKey == "" {
+	if where == (seal.Config{Kind: seal.KindFile}) {
 		proven = "is whole by its checksum; nothing more can be proven without --root-key, and this is what it says of itself"
 	}
 	_, err := fmt.Fprintf(w, "%s %s\naccount   %q\ncreated   %s by azekura %q\nroot key  %q (fingerprint)\ndatabase  %d bytes, schema %d, SHA-256 %s\n",

@@ -35,7 +35,7 @@ func migrateVerb() *cobra.Command {
 				return err
 			}
 			m := server.Migration{
-				DataDir: cfg.DataDir, DatabaseURL: cfg.DatabaseURL, DatabaseStandby: cfg.DatabaseStandby, To: server.Engine(to),
+				DataDir: cfg.DataDir, DatabaseURL: cfg.DatabaseURL, DatabaseStandby: cfg.DatabaseStandby, Seal: cfg.Seal, To: server.Engine(to),
 			}
 			ctx, restore := untilSignal(cmd.Context())
 			defer restore()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"azekura/internal/seal"
 	"azekura/internal/server"
 )
 
@@ -121,9 +122,14 @@ func announce(w io.Writer, cfg *config, srv *server.Server) {
 		printExports(w, "sh", srv.Environment())
 		return
 	}
-	if cfg.DatabaseURL != "" {
+	switch {
+	case cfg.Seal.Kind != seal.KindFile && cfg.DatabaseURL != "":
+		fmt.Fprintf(w, "data in PostgreSQL, its root key sealed by %s\n", cfg.Seal.Kind)
+	case cfg.Seal.Kind != seal.KindFile:
+		fmt.Fprintf(w, "data in %s, its root key sealed by %s\n", cfg.DataDir, cfg.Seal.Kind)
+	case cfg.DatabaseURL != "":
 		fmt.Fprintf(w, "data in PostgreSQL, under the root-key in %s (it opens everything: keep a copy)\n", cfg.DataDir)
-	} else {
+	default:
 		fmt.Fprintf(w, "data in %s (its root-key opens everything: keep a copy apart from the data)\n", cfg.DataDir)
 	}
 	fmt.Fprintf(w, "credentials in %s; load them with:\n  eval \"$(%s env --data-dir %s)\"\n",

@@ -3,7 +3,6 @@ package seal
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,9 +102,9 @@ func (k *awsKMS) decrypt(ctx context.Context, ciphertext, aad []byte) ([]byte, e
 	return out.Plaintext, err
 }
 
-// awsContext is logged by AWS; the associated data is not secret.
+// awsContext is a digest, as a context has a limit. AWS logs it.
 func awsContext(aad []byte) map[string]string {
-	return map[string]string{"azekura": base64.StdEncoding.EncodeToString(aad)}
+	return map[string]string{"azekura": fmt.Sprintf("%x", sha256.Sum256(aad))}
 }
 
 func (k *awsKMS) call(ctx context.Context, operation string, in awsRequest) (awsAnswer, error) {

@@ -120,7 +120,7 @@ func checkLength(passphrase api.Sensitive) error {
 }
 
 // openPassphrase makes the file of parameters if there is none: those in it are
-// for what is wrapped from now on.
+// for what is wrapped from now on. Without a Path it keeps none.
 func openPassphrase(_ context.Context, c Config) (envelope.Root, error) {
 	passphrase, err := secret(c.PassphraseFile, c.Passphrase)
 	if err != nil {
@@ -129,7 +129,10 @@ func openPassphrase(_ context.Context, c Config) (envelope.Root, error) {
 	if err := checkLength(passphrase); err != nil {
 		return nil, err
 	}
-	own, err := readStretchFile(c.Path)
+	own := newStretch()
+	if c.Path != "" {
+		own, err = readStretchFile(c.Path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		own, err = createStretchFile(c.Path)
 	}
@@ -179,11 +182,14 @@ const stretchFormat = "azekura-passphrase-1"
 
 func createStretchFile(path string) (stretch, error) {
 	s := newStretch()
-	line := stretchFormat + " " + base64.RawURLEncoding.EncodeToString(s.append(nil)) + "\n"
-	if err := createFile(path, line); err != nil {
+	if err := createFile(path, formatStretch(s)); err != nil {
 		return stretch{}, fmt.Errorf("keep the passphrase's parameters: %w", err)
 	}
 	return s, nil
+}
+
+func formatStretch(s stretch) string {
+	return stretchFormat + " " + base64.RawURLEncoding.EncodeToString(s.append(nil)) + "\n"
 }
 
 func readStretchFile(path string) (stretch, error) {

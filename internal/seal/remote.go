@@ -43,7 +43,7 @@ const (
 	formatRemote  = 2
 	checksumSize  = 8
 	remoteHead    = 1 + checksumSize + 2
-	maxCiphertext = 8 << 10
+	maxCiphertext = 3 << 10
 )
 
 // callTimeout bounds one question to a keeper. Its owner asks again.

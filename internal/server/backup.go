@@ -75,14 +75,14 @@ func backupStopped(ctx context.Context, cfg Config, w io.Writer) (backup.Manifes
 }
 
 // backupPostgres backs up a database that servers may use. It keeps other
-// backups with the same directory away, and no server: so the lock is one of
-// the root key, which they only read.
+// backups with the same directory away, and no server: so the lock is one of a
+// file, which servers do not lock.
 func backupPostgres(ctx context.Context, cfg Config, w io.Writer) (backup.Manifest, error) {
-	root, err := existingRootKey(cfg.DataDir)
+	root, err := existingRootKey(ctx, cfg.DataDir, cfg.Seal)
 	if err != nil {
 		return backup.Manifest{}, err
 	}
-	release, err := lock(rootKeyPath(cfg.DataDir))
+	release, err := lockBackups(cfg.DataDir)
 	if err != nil {
 		return backup.Manifest{}, err
 	}
@@ -114,14 +114,14 @@ func checkEmpty(dir string) error {
 	return nil
 }
 
-// VerifyBackup reads all of a backup file, and with the root key in the file
-// rootKey, if that is not empty, proves and checks what it holds. For that it
-// needs room for the database in the directory for temporary files.
-func VerifyBackup(ctx context.Context, file, rootKey string) (_ backup.Manifest, err error) {
-	if rootKey == "" {
+// VerifyBackup reads all of a backup file, and with the root key that sleeps
+// where, unless that is a file without a Path, proves and checks what it holds.
+// For that it needs room for the database in the directory for temporary files.
+func VerifyBackup(ctx context.Context, file string, where seal.Config) (_ backup.Manifest, err error) {
+	if where == (seal.Config{Kind: seal.KindFile}) {
 		return backup.Skim(file)
 	}
-	root, err := seal.File(rootKey)
+	root, err := seal.Open(ctx, where)
 	if err != nil {
 		return backup.Manifest{}, fmt.Errorf("verify: %w", err)
 	}
@@ -139,4 +139,15 @@ func removeScratch(dir string) error {
 		return fmt.Errorf("remove what an interrupted backup left: %w", err)
 	}
 	return nil
+}
+
+// lockBackups keeps other backups of a database with the same directory away.
+func lockBackups(dir string) (release func(), err error) {
+	path := filepath.Join(dir, "backup-postgres.lock")
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the directory for a backup: %w", err)
+	}
+	f.Close()
+	return lock(path)
 }

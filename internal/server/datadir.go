@@ -71,6 +71,9 @@ func lock(dir string) (release func(), err error) {
 // openRootKey never gives a database without its root key a new one: what it
 // holds could not be opened any more, and the mistake would show only then.
 func openRootKey(ctx context.Context, dir string, where seal.Config, inUse func() (bool, error)) (envelope.Root, error) {
+	if err := checkRestored(dir); err != nil {
+		return nil, err
+	}
 	where = where.In(dir)
 	if where.Path != "" {
 		if err := checkPrivate(where.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -88,10 +91,21 @@ func openRootKey(ctx context.Context, dir string, where seal.Config, inUse func(
 		return nil, fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
 			"or copy it from another server of this database; without it nothing in the database can be opened", where.Path)
 	}
-	if _, err := os.Lstat(restoringPath(dir)); err == nil {
-		return nil, fmt.Errorf("%s holds a restore that was broken off: empty it, and restore again", dir)
-	}
 	return seal.Create(ctx, where)
+}
+
+// checkRestored refuses a directory whose database was restored in part. One
+// with a root key file was used since.
+func checkRestored(dir string) error {
+	for _, path := range []string{databasePath(dir), rootKeyPath(dir)} {
+		if _, err := os.Lstat(path); err == nil {
+			return nil
+		}
+	}
+	if _, err := os.Lstat(restoringPath(dir)); err == nil {
+		return fmt.Errorf("%s holds a restore that was broken off: empty it, and restore again", dir)
+	}
+	return nil
 }
 
 // checkPrivate refuses a file or directory that other users of the machine

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"azekura/internal/envelope"
@@ -22,7 +23,8 @@ const (
 // The root key and admin.env stay in the data directory, which both use.
 type Migration struct {
 	DataDir, DatabaseURL string
-	DatabaseStandby      bool   // as in Config
+	DatabaseStandby      bool // as in Config
+	Seal                 seal.Config
 	To                   Engine // which has to be empty
 
 	Progress func(store.Progress) // as in store.Transfer
@@ -35,7 +37,7 @@ func (m Migration) Run(ctx context.Context) (store.Copied, error) {
 	if err := m.check(); err != nil {
 		return store.Copied{}, err
 	}
-	root, err := existingRootKey(m.DataDir)
+	root, err := existingRootKey(ctx, m.DataDir, m.Seal)
 	if err != nil {
 		return store.Copied{}, fmt.Errorf("migrate: %w", err)
 	}
@@ -78,13 +80,13 @@ func (m Migration) postgres() store.Config {
 }
 
 // existingRootKey is that of a directory which a server has used.
-func existingRootKey(dir string) (envelope.Root, error) {
+func existingRootKey(ctx context.Context, dir string, where seal.Config) (envelope.Root, error) {
 	if err := checkPrivate(dir); err != nil {
 		return nil, fmt.Errorf("look for the root key: %w", err)
 	}
-	root, err := seal.File(rootKeyPath(dir))
-	if err != nil {
+	root, err := seal.Open(ctx, where.In(dir))
+	if errors.Is(err, seal.ErrNoRootKey) {
 		return nil, fmt.Errorf("%w; the data is of no use without it: name the data directory of a server of this data, or copy its root-key here", err)
 	}
-	return root, nil
+	return root, err
 }

@@ -16,8 +16,11 @@ import (
 // A Restoration makes a deployment of a backup and the root key it was made
 // under.
 type Restoration struct {
-	File    string // the backup
-	RootKey string // file with the root key
+	File string // the backup
+
+	// Seal is where the root key sleeps. If that is a file, Path is where it
+	// is, and it is copied to DataDir.
+	Seal seal.Config
 
 	// DataDir may exist if it is empty. If the data is to be in PostgreSQL it
 	// may also be that of a server of the same root key.
@@ -33,7 +36,7 @@ type Restoration struct {
 // Run restores. A backup that cannot be trusted to the last byte changes
 // nothing. It may be run again after an error or a kill.
 func (r Restoration) Run(ctx context.Context) (_ backup.Manifest, err error) {
-	root, err := seal.File(r.RootKey)
+	root, err := seal.Open(ctx, r.Seal)
 	if err != nil {
 		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
 	}
@@ -51,8 +54,9 @@ func (r Restoration) Run(ctx context.Context) (_ backup.Manifest, err error) {
 	return r.intoDirectory(ctx, root)
 }
 
-// intoDirectory puts the root key there last: no server starts in a directory
-// where the database is not whole.
+// intoDirectory puts a root key file there last: no server starts in a directory
+// where the database is not whole. Where there is no such file, it sees the
+// database's draft.
 func (r Restoration) intoDirectory(ctx context.Context, root envelope.Root) (backup.Manifest, error) {
 	dir := r.DataDir
 	if err := checkEmpty(dir); err != nil {
@@ -69,7 +73,7 @@ func (r Restoration) intoDirectory(ctx context.Context, root envelope.Root) (bac
 	if err := os.Rename(draft, databasePath(dir)); err != nil {
 		return backup.Manifest{}, fmt.Errorf("restore: %w", err)
 	}
-	if _, err := seal.CopyFile(r.RootKey, rootKeyPath(dir)); err != nil {
+	if err := r.copyRootKey(); err != nil {
 		return backup.Manifest{}, errors.Join(fmt.Errorf("restore: %w", err), os.Remove(databasePath(dir)))
 	}
 	return m, nil
@@ -111,8 +115,10 @@ func (r Restoration) intoPostgres(ctx context.Context, root envelope.Root) (_ ba
 // rootKeyFor sees to it that the directory has the root key of the backup, and
 // says whether it had none before.
 func (r Restoration) rootKeyFor(root envelope.Root) (made bool, err error) {
-	path := rootKeyPath(r.DataDir)
-	switch there, err := seal.File(path); {
+	if r.Seal.Kind != seal.KindFile {
+		return false, os.Chmod(r.DataDir, 0o700) // there is nothing to put there
+	}
+	switch there, err := seal.File(rootKeyPath(r.DataDir)); {
 	case errors.Is(err, seal.ErrNoRootKey):
 	case err != nil:
 		return false, err
@@ -128,8 +134,17 @@ func (r Restoration) rootKeyFor(root envelope.Root) (made bool, err error) {
 	if err := os.Chmod(r.DataDir, 0o700); err != nil {
 		return false, err
 	}
-	_, err = seal.CopyFile(r.RootKey, path)
+	err = r.copyRootKey()
 	return err == nil, err
+}
+
+// copyRootKey puts a root key that is a file where a server looks for it.
+func (r Restoration) copyRootKey() error {
+	if r.Seal.Kind != seal.KindFile {
+		return nil
+	}
+	_, err := seal.CopyFile(r.Seal.Path, rootKeyPath(r.DataDir))
+	return err
 }
 
 func removeIfThere(path string) error {
