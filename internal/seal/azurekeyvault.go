@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -49,8 +51,13 @@ func checkAzureKeyVault(c Config) error {
 	return nil
 }
 
-// An azureKey speaks two operations of
+// An azureKey speaks four operations of
 // https://learn.microsoft.com/en-us/rest/api/keyvault/keys/operation-groups.
+//
+// Whoever knows the public half of an RSA key can wrap a key of his own. He who
+// can also write to the database would add it to the keyring, read what is sealed
+// from then on, and make sessions of everybody. So what was wrapped is also
+// signed, with the half that does not leave the vault, and only then unwrapped.
 type azureKey struct {
 	key      string // its address
 	endpoint string // the vault's, where it is asked
@@ -81,50 +88,83 @@ func openAzureKeyVault(_ context.Context, c Config) (envelope.Root, error) {
 }
 
 type azureRequest struct {
-	Algorithm string `json:"alg"`
-	Value     string `json:"value"`
+	Algorithm string    `json:"alg"`
+	Digest    azureText `json:"digest,omitempty"`
+	Value     azureText `json:"value"`
 }
 
 type azureAnswer struct {
-	KeyID string `json:"kid"`
-	Value string `json:"value"`
+	KeyID string    `json:"kid"`
+	Value azureText `json:"value"`
 }
 
-// An RSA key takes no associated data: remote binds it.
-const azureAlgorithm = "RSA-OAEP-256"
+// azureText is written in base64 for URLs.
+type azureText []byte
 
-// encrypt's result is the key's version, a zero byte, and what the vault made.
-func (k *azureKey) encrypt(ctx context.Context, plaintext, _ []byte) ([]byte, error) {
-	answer, value, err := k.call(ctx, "wrapkey", "", plaintext)
-	if err != nil {
-		return nil, k.failed("wrapkey", err)
+func (b azureText) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, b), nil
+}
+
+func (b *azureText) UnmarshalText(text []byte) (err error) {
+	*b, err = base64.RawURLEncoding.AppendDecode(nil, text)
+	return err
+}
+
+const (
+	azureWrapping = "RSA-OAEP-256"
+	azureSigning  = "PS256"
+)
+
+// encrypt's result is the key's version, a zero byte, what the vault made and
+// its signature, which are of one length.
+func (k *azureKey) encrypt(ctx context.Context, plaintext, aad []byte) ([]byte, error) {
+	var wrapped, signed azureAnswer
+	if err := k.call(ctx, "", "wrapkey", azureRequest{Algorithm: azureWrapping, Value: plaintext}, &wrapped); err != nil {
+		return nil, err
 	}
-	version, ours := strings.CutPrefix(answer.KeyID, k.key+"/")
+	version, ours := strings.CutPrefix(wrapped.KeyID, k.key+"/")
 	if !ours || !isAzureVersion(version) {
-		return nil, k.failed("wrapkey", fmt.Errorf("it used the key %q", legible(answer.KeyID)))
+		return nil, k.failed("wrapkey", fmt.Errorf("it used the key %q", legible(wrapped.KeyID)))
 	}
-	return append(append([]byte(version), 0), value...), nil
+	digest := azureDigest(version, wrapped.Value, aad)
+	if err := k.call(ctx, version, "sign", azureRequest{Algorithm: azureSigning, Value: digest}, &signed); err != nil {
+		return nil, err
+	}
+	if len(signed.Value) != len(wrapped.Value) {
+		return nil, k.failed("sign", fmt.Errorf("it answers with a signature of %d bytes", len(signed.Value)))
+	}
+	return slices.Concat([]byte(version), []byte{0}, wrapped.Value, signed.Value), nil
 }
 
-func (k *azureKey) decrypt(ctx context.Context, ciphertext, _ []byte) ([]byte, error) {
-	version, value, found := bytes.Cut(ciphertext, []byte{0})
-	if !found || !isAzureVersion(string(version)) {
+func (k *azureKey) decrypt(ctx context.Context, ciphertext, aad []byte) ([]byte, error) {
+	version, rest, found := bytes.Cut(ciphertext, []byte{0})
+	if !found || !isAzureVersion(string(version)) || len(rest) == 0 || len(rest)%2 != 0 {
 		return nil, envelope.ErrOpen
 	}
-	_, plaintext, err := k.call(ctx, "unwrapkey", string(version), value)
-	if err != nil {
-		return nil, k.failed("unwrapkey", err)
+	wrapped, signature := rest[:len(rest)/2], rest[len(rest)/2:]
+	var signed struct{ Value bool }
+	in := azureRequest{Algorithm: azureSigning, Digest: azureDigest(string(version), wrapped, aad), Value: signature}
+	if err := k.call(ctx, string(version), "verify", in, &signed); err != nil {
+		return nil, err
 	}
-	return plaintext, nil
+	if !signed.Value {
+		return nil, envelope.ErrOpen
+	}
+	var out azureAnswer
+	err := k.call(ctx, string(version), "unwrapkey", azureRequest{Algorithm: azureWrapping, Value: wrapped}, &out)
+	return out.Value, err
 }
 
-func (k *azureKey) call(ctx context.Context, operation, version string, value []byte) (azureAnswer, []byte, error) {
+func azureDigest(version string, wrapped, aad []byte) []byte {
+	sum := sha256.Sum256(envelope.AAD("seal azurekeyvault", version, string(wrapped), string(aad)))
+	return sum[:]
+}
+
+func (k *azureKey) call(ctx context.Context, version, operation string, in azureRequest, out any) error {
 	name := k.key[strings.LastIndexByte(k.key, '/')+1:]
 	// Without a version the path has an empty one, which is the newest.
 	address := k.endpoint + "/keys/" + name + "/" + version + "/" + operation + "?api-version=" + azureVersionOfAPI
-	in := azureRequest{azureAlgorithm, base64.RawURLEncoding.EncodeToString(value)}
-	var out azureAnswer
-	err := ask(ctx, k.client, address, in, &out, func(r *http.Request, _ []byte) error {
+	err := ask(ctx, k.client, address, in, out, func(r *http.Request, _ []byte) error {
 		token, err := k.token(r.Context())
 		if err != nil {
 			return err
@@ -133,13 +173,9 @@ func (k *azureKey) call(ctx context.Context, operation, version string, value []
 		return nil
 	}, explainAzure)
 	if err != nil {
-		return azureAnswer{}, nil, err
+		return k.failed(operation, err)
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(out.Value)
-	if err != nil {
-		return azureAnswer{}, nil, errors.New("it answers 200 with something else than was asked for")
-	}
-	return out, raw, nil
+	return nil
 }
 
 // token comes from azidentity's default chain, which keeps it until it ends:
@@ -182,12 +218,12 @@ func (k *azureKey) failed(operation string, err error) error {
 	hint := "see that this server reaches " + k.endpoint + ", and has credentials (AZURE_CLIENT_ID and so on, or a managed identity)"
 	if no, ok := errors.AsType[*refusal](err); ok {
 		switch {
-		case no.status == http.StatusBadRequest && operation == "unwrapkey":
+		case no.status == http.StatusBadRequest && (operation == "unwrapkey" || operation == "verify"):
 			return envelope.ErrOpen
 		case no.code == "KeyDisabled" || no.code == "KeyExpired" || no.code == "KeyNotYetValid":
 			hint = "enable the key, and see its dates (az keyvault key set-attributes)"
 		case no.status == http.StatusUnauthorized || no.status == http.StatusForbidden:
-			hint = "give this server's identity the role Key Vault Crypto Service Encryption User on the key"
+			hint = "give this server's identity the role Key Vault Crypto User on the key (wrapKey, unwrapKey, sign, verify)"
 		case no.status == http.StatusNotFound:
 			hint = "see whether seal-key is right, and recover the key if it was deleted; nothing opens without it"
 		default:

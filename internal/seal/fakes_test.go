@@ -50,6 +50,7 @@ type fake struct {
 	state atomic.Value // of state
 	keys  []*envelope.Sealer
 	seen  atomic.Int64 // requests
+	stray atomic.Int64 // those that followed a redirect
 	// refused answers as the service does in a state, or with wrong
 	// credentials, which is refusing with no status of its own.
 	refused func(w http.ResponseWriter, s state)
@@ -62,6 +63,9 @@ func newFake(t *testing.T, serve func(f *fake, w http.ResponseWriter, r *http.Re
 	f.state.Store(state(""))
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.seen.Add(1)
+		if r.URL.Path == "/elsewhere" {
+			f.stray.Add(1)
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			panic(http.ErrAbortHandler)
@@ -74,7 +78,7 @@ func newFake(t *testing.T, serve func(f *fake, w http.ResponseWriter, r *http.Re
 		case garbage:
 			io.WriteString(w, "<html>the hotel's network welcomes you</html>")
 		case redirect:
-			http.Redirect(w, r, "http://example.invalid/", http.StatusTemporaryRedirect)
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		default:
 			f.refused(w, s)
 		}
@@ -264,20 +268,24 @@ func newFakeAzure(t *testing.T) (*fake, Config) {
 			return
 		}
 		var in azureRequest
-		value, err := []byte(nil), json.Unmarshal(body, &in)
-		if err == nil {
-			value, err = base64.RawURLEncoding.DecodeString(in.Value)
-		}
-		if err != nil || in.Algorithm != "RSA-OAEP-256" || r.URL.Query().Get("api-version") == "" {
+		if json.Unmarshal(body, &in) != nil || r.URL.Query().Get("api-version") == "" {
 			answer(w, 400, azureError("BadParameter", "", "what?"))
 			return
 		}
+		var value []byte
+		var err error
 		version := "0123456789abcdef0123456789abcdef"
-		switch r.URL.Path {
-		case "/keys/root//wrapkey":
-			value, err = rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, value, nil)
-		case "/keys/root/" + version + "/unwrapkey":
-			value, err = key.Decrypt(nil, value, &rsa.OAEPOptions{Hash: crypto.SHA256})
+		pss := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+		switch r.URL.Path + " " + in.Algorithm {
+		case "/keys/root//wrapkey RSA-OAEP-256":
+			value, err = rsa.EncryptOAEP(sha256.New(), rand.Reader, &key.PublicKey, in.Value, nil)
+		case "/keys/root/" + version + "/unwrapkey RSA-OAEP-256":
+			value, err = key.Decrypt(nil, in.Value, &rsa.OAEPOptions{Hash: crypto.SHA256})
+		case "/keys/root/" + version + "/sign PS256":
+			value, err = key.Sign(rand.Reader, in.Value, pss)
+		case "/keys/root/" + version + "/verify PS256":
+			answer(w, 200, map[string]bool{"value": rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, in.Digest, in.Value, pss) == nil})
+			return
 		default:
 			f.refused(w, missing)
 			return
@@ -286,7 +294,7 @@ func newFakeAzure(t *testing.T) (*fake, Config) {
 			answer(w, 400, azureError("BadParameter", "", "The parameter is incorrect."))
 			return
 		}
-		answer(w, 200, azureAnswer{azureKeyURL + "/" + version, base64.RawURLEncoding.EncodeToString(value)})
+		answer(w, 200, azureAnswer{azureKeyURL + "/" + version, value})
 	})
 	f.refused = func(w http.ResponseWriter, s state) {
 		switch s {

@@ -28,8 +28,8 @@ type keeper interface {
 //
 // The keeper encrypts a key that is used once, and that key seals what is
 // wrapped (package envelope): so each blob is bound to its associated data
-// whatever the keeper makes of it. An RSA key takes none, and Vault before 1.9
-// ignores it without a word. The keeper that does take it binds, too.
+// whatever the keeper makes of it: Vault before 1.9 ignores it without a word.
+// The keeper that does take it binds, too.
 //
 // The checksum, of all that follows it, proves nothing. It tells rot from what
 // a keeper refuses for reasons of its own, such as a key version that is gone:

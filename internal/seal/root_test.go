@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -60,6 +61,13 @@ func testRoot(t *testing.T, root, again envelope.Root) {
 		if blob[0] != formatStretched || i < 4 || i%8 == 0 {
 			refuse("flipped", flipped, here)
 		}
+		// With a checksum that is right a keeper may say that it has no such
+		// version of its key.
+		if blob[0] == formatRemote && i > checksumSize {
+			if _, err := again.Unwrap(t.Context(), signed(flipped), here); err == nil {
+				t.Errorf("flipped at %d, with a checksum, it opens", i)
+			}
+		}
 	}
 }
 
@@ -105,4 +113,21 @@ func FuzzUnwrap(f *testing.F) {
 			t.Errorf("a stranger's blob opened: %v", err)
 		}
 	})
+}
+
+// A deafKeeper takes no associated data.
+type deafKeeper struct{ sealKeeper }
+
+func (k deafKeeper) encrypt(ctx context.Context, plaintext, _ []byte) ([]byte, error) {
+	return k.sealKeeper.encrypt(ctx, plaintext, nil)
+}
+
+func (k deafKeeper) decrypt(ctx context.Context, ciphertext, _ []byte) ([]byte, error) {
+	return k.sealKeeper.decrypt(ctx, ciphertext, nil)
+}
+
+// Blobs are bound to their place even if the keeper binds nothing.
+func TestDeafKeeper(t *testing.T) {
+	k := deafKeeper{sealKeeper{envelope.NewSealer(new(envelope.NewKey()))}}
+	testRoot(t, &remote{k, "deaf"}, &remote{k, "deaf"})
 }

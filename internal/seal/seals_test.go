@@ -1,13 +1,16 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,8 +76,7 @@ func TestKeepersBind(t *testing.T) {
 				t.Errorf("flipped: %v", err)
 			}
 			made[len(made)-8] ^= 1
-			// An RSA key takes no place; remote binds it.
-			if _, err := k.decrypt(t.Context(), made, []byte("there")); !errors.Is(err, envelope.ErrOpen) && name != KindAzureKeyVault {
+			if _, err := k.decrypt(t.Context(), made, []byte("there")); !errors.Is(err, envelope.ErrOpen) {
 				t.Errorf("moved: %v", err)
 			}
 		})
@@ -104,6 +106,9 @@ func TestServicesUnreachable(t *testing.T) {
 				for _, err := range []error{wrapping, unwrapping} {
 					checkUnreachable(t, string(s), err, hints[s])
 				}
+			}
+			if f.stray.Load() != 0 {
+				t.Error("a redirect was followed")
 			}
 			f.state.Store(state(""))
 			if got, err := root.Unwrap(t.Context(), blob, here); err != nil || *got != key {
@@ -253,6 +258,29 @@ func TestAzureVersionOnly(t *testing.T) {
 	}
 	if f.seen.Load() != 0 {
 		t.Error("the vault was asked")
+	}
+}
+
+// Who knows the public key and no more cannot wrap a key of his own.
+func TestAzureForgery(t *testing.T) {
+	_, c := newFakeAzure(t)
+	root, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, aad := root.(*remote).keeper, []byte("here")
+	made, err := k.encrypt(t.Context(), []byte("a key"), aad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, rest, _ := bytes.Cut(made, []byte{0})
+	forged, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &testRSA().PublicKey, []byte("a key of mine"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob := slices.Concat(version, []byte{0}, forged, rest[len(rest)/2:])
+	if got, err := k.decrypt(t.Context(), blob, aad); !errors.Is(err, envelope.ErrOpen) || got != nil {
+		t.Errorf("a forged key: %v", err)
 	}
 }
 
