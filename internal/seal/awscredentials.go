@@ -1,29 +1,34 @@
 package seal
 
 import (
+	"cmp"
+	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // awsCredentials are those that AWS's SDKs find on a server, in their order:
 // keys in the environment, a web identity (EKS), a container's (ECS, EKS Pod
 // Identity, IAM Roles Anywhere), the EC2 instance's. Profiles and single
-// sign-on, which are for people, are left out: they would cost each start of
-// each server half a millisecond. Nobody is asked yet.
+// sign-on, which are for people, are left out, and STS is asked here: the SDK's
+// modules for that would cost each start of each server a millisecond. Nobody is
+// asked yet.
 //
 // See https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html.
-func awsCredentials(region string) (aws.CredentialsProvider, error) {
+func awsCredentials(client *http.Client, partition, region string) (aws.CredentialsProvider, error) {
 	static := credentials.NewStaticCredentialsProvider(
 		os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))
 	role, token := os.Getenv("AWS_ROLE_ARN"), os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -35,9 +40,14 @@ func awsCredentials(region string) (aws.CredentialsProvider, error) {
 	case static.Value.AccessKeyID != "" && static.Value.SecretAccessKey != "":
 		return static, nil
 	case role != "" && token != "":
-		client := sts.New(sts.Options{Region: region})
-		return aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, role, stscreds.IdentityTokenFile(token),
-			func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = os.Getenv("AWS_ROLE_SESSION_NAME") })), nil
+		w := &webIdentity{client, os.Getenv("AWS_ENDPOINT_URL_STS"), role, token, os.Getenv("AWS_ROLE_SESSION_NAME")}
+		if w.endpoint == "" {
+			w.endpoint = awsEndpoint("sts", partition, region)
+		}
+		if w.endpoint == "" {
+			return nil, fmt.Errorf("AWS_ENDPOINT_URL_STS: name the endpoint of STS in the partition %s", partition)
+		}
+		return aws.NewCredentialsCache(w, early), nil
 	case container != "":
 		return aws.NewCredentialsCache(endpointcreds.New(container, func(o *endpointcreds.Options) {
 			o.HTTPClient = &http.Client{Timeout: callTimeout}
@@ -48,9 +58,68 @@ func awsCredentials(region string) (aws.CredentialsProvider, error) {
 					return string(text), err
 				})
 			}
-		})), nil
+		}), early), nil
 	}
-	return aws.NewCredentialsCache(ec2rolecreds.New()), nil
+	return aws.NewCredentialsCache(ec2rolecreds.New(), early), nil
+}
+
+// early renews credentials before they end.
+func early(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute }
+
+// A webIdentity is a role that is assumed with the token in a file. See
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html.
+type webIdentity struct {
+	client                        *http.Client
+	endpoint, role, file, session string
+}
+
+// Retrieve asks STS. Neither the token nor what it answers is in an error.
+func (w *webIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	token, err := os.ReadFile(w.file)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	form := url.Values{
+		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {w.role},
+		"RoleSessionName": {cmp.Or(w.session, "azekura-seal")}, "WebIdentityToken": {strings.TrimSpace(string(token))},
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := w.client.Do(r)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("read the answer of STS: %w", err)
+	}
+	return parseAssumed(resp.StatusCode, text)
+}
+
+func parseAssumed(status int, text []byte) (aws.Credentials, error) {
+	var answer struct {
+		AccessKeyID  string    `xml:"AssumeRoleWithWebIdentityResult>Credentials>AccessKeyId"`
+		Secret       string    `xml:"AssumeRoleWithWebIdentityResult>Credentials>SecretAccessKey"`
+		SessionToken string    `xml:"AssumeRoleWithWebIdentityResult>Credentials>SessionToken"`
+		Expiration   time.Time `xml:"AssumeRoleWithWebIdentityResult>Credentials>Expiration"`
+		Code         string    `xml:"Error>Code"`
+		Message      string    `xml:"Error>Message"`
+	}
+	err := xml.Unmarshal(text, &answer)
+	if status != http.StatusOK {
+		return aws.Credentials{}, fmt.Errorf("STS: %w", &refusal{status: status, code: legible(answer.Code), message: legible(answer.Message)})
+	}
+	if err != nil || answer.AccessKeyID == "" || answer.Secret == "" || answer.Expiration.IsZero() {
+		return aws.Credentials{}, errors.New("STS answers 200 without credentials; is that its address?")
+	}
+	return aws.Credentials{
+		AccessKeyID: answer.AccessKeyID, SecretAccessKey: answer.Secret, SessionToken: answer.SessionToken,
+		CanExpire: true, Expires: answer.Expiration, Source: "web identity",
+	}, nil
 }
 
 // awsContainer is where a container's credentials are got; empty is nowhere.

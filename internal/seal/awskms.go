@@ -38,19 +38,20 @@ func checkAWSKMS(c Config) error {
 	if c.Endpoint != "" {
 		return checkEndpoint(c.Endpoint)
 	}
-	if awsEndpoint(partition, region) == "" {
+	if awsEndpoint("kms", partition, region) == "" {
 		return fmt.Errorf("seal-endpoint: name that of KMS in the partition %s", partition)
 	}
 	return nil
 }
 
-// awsEndpoint follows https://docs.aws.amazon.com/general/latest/gr/kms.html.
-func awsEndpoint(partition, region string) string {
+// awsEndpoint is empty for partitions whose endpoints are not published:
+// https://docs.aws.amazon.com/general/latest/gr/kms.html.
+func awsEndpoint(service, partition, region string) string {
 	switch partition {
 	case "aws", "aws-us-gov":
-		return "https://kms." + region + ".amazonaws.com"
+		return "https://" + service + "." + region + ".amazonaws.com"
 	case "aws-cn":
-		return "https://kms." + region + ".amazonaws.com.cn"
+		return "https://" + service + "." + region + ".amazonaws.com.cn"
 	}
 	return ""
 }
@@ -71,9 +72,9 @@ func openAWSKMS(_ context.Context, c Config) (envelope.Root, error) {
 	}
 	endpoint := strings.TrimSuffix(c.Endpoint, "/")
 	if endpoint == "" {
-		endpoint = awsEndpoint(partition, region)
+		endpoint = awsEndpoint("kms", partition, region)
 	}
-	credentials, err := awsCredentials(region)
+	credentials, err := awsCredentials(client, partition, region)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +164,8 @@ func (k *awsKMS) failed(operation string, err error) error {
 		case "NotFoundException":
 			hint = "see whether seal-key is right; nothing opens without that key"
 		case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId",
-			"ExpiredTokenException", "IncompleteSignature", "MissingAuthenticationTokenException":
+			"ExpiredTokenException", "IncompleteSignature", "MissingAuthenticationTokenException",
+			"InvalidIdentityToken", "ExpiredToken", "AccessDenied", "IDPRejectedClaim":
 			hint = "give this server credentials that may kms:Encrypt and kms:Decrypt with the key"
 		default:
 			hint = "it is asked again"

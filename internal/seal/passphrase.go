@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -72,6 +73,7 @@ func readStretch(b []byte) (stretch, error) {
 func (s stretch) key(passphrase api.Sensitive) *envelope.Key {
 	raw := argon2.IDKey([]byte(passphrase), s.salt[:], s.time, s.memory, s.lanes, envelope.KeySize)
 	defer clear(raw)
+	debug.FreeOSMemory() // its 64 MiB are not needed again
 	return new(envelope.Key(raw))
 }
 

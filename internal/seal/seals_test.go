@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +14,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"azekura/internal/envelope"
 )
@@ -381,5 +384,60 @@ func TestGCPRefusedAccount(t *testing.T) {
 	checkUnreachable(t, "refused account", err, "give this server")
 	if !strings.Contains(err.Error(), "Invalid JWT Signature") {
 		t.Errorf("it does not say why: %v", err)
+	}
+}
+
+// A pod's token becomes a role's credentials, again when they end.
+func TestAWSWebIdentity(t *testing.T) {
+	_, c := newFakeAWS(t)
+	var asked atomic.Int64
+	sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.FormValue("Action") != "AssumeRoleWithWebIdentity" || r.FormValue("RoleArn") != "arn:aws:iam::222222222222:role/seal" ||
+			r.FormValue("RoleSessionName") == "" || r.FormValue("WebIdentityToken") != "eyJ.the-pods-token" {
+			w.WriteHeader(400)
+			io.WriteString(w, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>`+
+				`<Code>InvalidIdentityToken</Code><Message>No OpenIDConnect provider found</Message></Error></ErrorResponse>`)
+			return
+		}
+		io.WriteString(w, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>`+
+			`<Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>`+awsSecret+`</SecretAccessKey>`+
+			`<SessionToken>a-session</SessionToken><Expiration>`+time.Now().Add(30*time.Second).UTC().Format(time.RFC3339)+`</Expiration>`+
+			`</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`)
+	}))
+	defer sts.Close()
+	file := filepath.Join(t.TempDir(), "token")
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::222222222222:role/seal")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
+	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
+	root, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := envelope.NewKey()
+	_, err = root.Wrap(t.Context(), &key, nil)
+	checkUnreachable(t, "no token", err, "no such file")
+	for _, token := range []string{"eyJ.anothers-token", "eyJ.the-pods-token\n", "eyJ.the-pods-token"} {
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := root.Wrap(t.Context(), &key, nil)
+		if token != "eyJ.anothers-token" && err != nil {
+			t.Errorf("%q: %v", token, err)
+		} else if token == "eyJ.anothers-token" {
+			checkUnreachable(t, token, err, "credentials that may")
+			if strings.Contains(err.Error(), token) || !strings.Contains(err.Error(), "No OpenIDConnect provider") {
+				t.Error(err)
+			}
+		}
+	}
+	if asked.Load() != 3 {
+		t.Errorf("STS was asked %d times", asked.Load())
+	}
+	for _, text := range []string{"", "<a/>", "<html>welcome</html>", "{}", "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult/>"} {
+		if got, err := parseAssumed(200, []byte(text)); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
 	}
 }
