@@ -37,6 +37,7 @@ const (
 	throttling state = "throttling" // 429, or what the service answers then
 	refusing   state = "refusing"   // the credentials are good, but not for this
 	disabled   state = "disabled"   // the key
+	unfit      state = "unfit"      // the key is of another type; transit only
 	missing    state = "missing"    // the key
 	garbage    state = "garbage"    // 200, and a page of something else
 	redirect   state = "redirect"   // to where nobody should go
@@ -365,6 +366,8 @@ func newFakeTransit(t *testing.T) (*fake, Config) {
 			transitError(w, 403, "1 error occurred:\n\t* permission denied\n\n")
 		case disabled:
 			transitError(w, 400, "ciphertext or signature version is disallowed by policy (too old)")
+		case unfit:
+			transitError(w, 400, "'[0].associated_data' provided for non-AEAD cipher suite rsa-2048")
 		case missing:
 			transitError(w, 400, "encryption key not found")
 		}

@@ -211,6 +211,19 @@ func TestTransitRotation(t *testing.T) {
 	}
 }
 
+// Keys that take no associated data are named as such.
+func TestTransitUnfitKey(t *testing.T) {
+	f, c := newFakeTransit(t)
+	root, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.state.Store(unfit)
+	key := envelope.NewKey()
+	_, err = root.Wrap(t.Context(), &key, []byte("here"))
+	checkUnreachable(t, "an RSA key", err, "aes256-gcm96")
+}
+
 // An agent that renews the token writes it to the file.
 func TestTransitTokenFile(t *testing.T) {
 	_, c := newFakeTransit(t)

@@ -124,6 +124,8 @@ func (t *transit) failed(method string, err error) error {
 			hint = "see whether seal-key and seal-mount are right; nothing opens without that key"
 		case no.status == http.StatusBadRequest && strings.Contains(no.message, "disallowed by policy"):
 			hint = "lower the key's min_decryption_version until this server has wrapped its keys again (azekura seal rotate)"
+		case no.status == http.StatusBadRequest && strings.Contains(no.message, "non-AEAD"):
+			hint = "name a key of the type aes256-gcm96: others are not bound to what they encrypt for"
 		case no.status == http.StatusForbidden:
 			hint = "give this server a token, not expired, whose policy allows update on " + t.mount + "/encrypt/" + t.key + " and " + t.mount + "/decrypt/" + t.key
 		case no.status == http.StatusServiceUnavailable:

@@ -89,7 +89,8 @@ func openRootKey(ctx context.Context, dir string, where seal.Config, inUse func(
 		return nil, err
 	case used:
 		return nil, fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
-			"or copy it from another server of this database; without it nothing in the database can be opened", where.Path)
+			"or copy it from another server of this database; without it nothing in the database can be opened. "+
+			"If its root key sleeps elsewhere, give the settings of that seal", where.Path)
 	}
 	return seal.Create(ctx, where)
 }
