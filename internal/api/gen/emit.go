@@ -298,11 +298,24 @@ func (g *generator) emitErrors() error {
 			status = s.Error.HTTPStatusCode
 		}
 		constructor := exported(strings.TrimSuffix(name, "Exception"))
+		if g.hasStructure(constructor) { // KMS has both a Tag and a TagException
+			constructor = exported(name)
+		}
 		g.printf("// %s makes the model's %s.\n", constructor, name)
 		g.printf("func %s(format string, args ...any) *api.Error {\n", constructor)
 		g.printf("return &api.Error{Code: %q, Status: %d, Message: fmt.Sprintf(format, args...), Modelled: true}\n}\n\n", code, status)
 	}
 	return nil
+}
+
+// hasStructure says whether a structure of the model goes by a name.
+func (g *generator) hasStructure(name string) bool {
+	for held, s := range g.model.Shapes {
+		if exported(held) == name && s.Type == "structure" && !s.Exception {
+			return true
+		}
+	}
+	return false
 }
 
 func exported(name string) string { return strings.ToUpper(name[:1]) + name[1:] }

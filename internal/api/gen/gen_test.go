@@ -11,7 +11,7 @@ import (
 const small = `{
 	"metadata": {"apiVersion": "2020-01-01", "serviceFullName": "AWS Small", "protocol": "json", "targetPrefix": "Small_20200101"},
 	"operations": {
-		"Put": {"input": {"shape": "PutRequest"}, "errors": [{"shape": "GoneException"}, {"shape": "Broken"}, {"shape": "Short"}]},
+		"Put": {"input": {"shape": "PutRequest"}, "errors": [{"shape": "GoneException"}, {"shape": "Broken"}, {"shape": "Short"}, {"shape": "ThingException"}]},
 		"Peek": {"input": {"shape": "PeekRequest"}, "documentation": "told nowhere"}
 	},
 	"shapes": {
@@ -34,6 +34,7 @@ const small = `{
 		"Name": {"type": "string", "sensitive": true, "max": 3},
 		"GoneException": {"type": "structure", "members": {}, "exception": true},
 		"Broken": {"type": "structure", "members": {}, "exception": true, "fault": true},
+		"ThingException": {"type": "structure", "members": {}, "exception": true},
 		"Short": {"type": "structure", "members": {}, "exception": true, "error": {"code": "S", "httpStatusCode": 409}}
 	}
 }`
@@ -90,6 +91,11 @@ func Gone(format string, args ...any) *api.Error {
 // Short makes the model's Short.
 func Short(format string, args ...any) *api.Error {
 	return &api.Error{Code: "S", Status: 409, Message: fmt.Sprintf(format, args...), Modelled: true}
+}
+
+// ThingException makes the model's ThingException.
+func ThingException(format string, args ...any) *api.Error {
+	return &api.Error{Code: "ThingException", Status: 400, Message: fmt.Sprintf(format, args...), Modelled: true}
 }
 `,
 	}
