@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"azekura/internal/api"
@@ -77,6 +78,8 @@ type Target struct {
 	Keys policy.Keys
 	// MustAllow says that Policy has to consent even within one account.
 	MustAllow bool
+	// Granted says that a KMS grant consents in Policy's place.
+	Granted bool
 }
 
 // Allow returns nil if the caller may do the call's own operation on t, and
@@ -116,6 +119,7 @@ func (c *Call) Would(action string, t Target) policy.Decision {
 		ResourceAccount: t.Account,
 		Keys:            func(key string) ([]string, bool) { return c.key(&t, key) },
 		MustAllow:       t.MustAllow,
+		Granted:         t.Granted,
 	}, t.Policy)
 }
 
@@ -126,6 +130,18 @@ func (c *Call) As(op string, in any) *Call {
 	sub := *c
 	sub.Op, sub.Input = op, in
 	sub.Resource, sub.Decision = "", policy.Decision{}
+	return &sub
+}
+
+// Onward is a call of an operation of another service, which c's service makes
+// for c's caller: with the caller's permissions, and on c's word for where it
+// came from. It is decided on its own.
+func (c *Call) Onward(service, op string, in any) *Call {
+	sub := *c
+	sub.Service, sub.Op, sub.Input = service, op, in
+	sub.Via = append(slices.Clip(c.Via), c.Service+".amazonaws.com")
+	sub.Resource, sub.Decision = "", policy.Decision{}
+	sub.keys = keyValues{} // some are not the same through a service
 	return &sub
 }
 

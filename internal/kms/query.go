@@ -2,51 +2,100 @@ package kms
 
 import (
 	"strings"
-	"time"
 
+	"azekura/internal/api"
 	"azekura/internal/store"
 )
 
-const managerAWS = "AWS"
+// one is where the only column of a row goes.
+func one[T any](v *T) []any { return []any{v} }
 
-type keyRow struct{ id, account, region, manager string }
+const keyColumns = `arn, account, region, id, rev, manager, spec, key_usage, origin, state, description, policy, tags,
+	primary_region, rotation_days, rotate_at, window_days, delete_at, created_at`
 
-func selectKey(tx *store.Tx, id string) (keyRow, error) {
-	return store.One(tx, func(r *keyRow) []any { return []any{&r.id, &r.account, &r.region, &r.manager} },
-		`SELECT id, account, region, manager FROM kms_keys WHERE id = $1`, id)
+func selectKey(tx *store.Tx, region, id, lock string) (*Key, error) {
+	var manager string
+	k, err := store.One(tx, func(k *Key) []any {
+		return []any{&k.ARN, &k.account, &k.region, &k.ID, &k.rev, &manager, &k.spec, &k.usage, &k.origin, &k.state, &k.description, &k.policyText,
+			&k.tags, &k.primary, &k.rotationDays, &k.rotateAt, &k.windowDays, &k.deleteAt, &k.created}
+	}, `SELECT `+keyColumns+` FROM kms_keys WHERE id = $1 AND region = $2`+lock, id, region)
+	k.Managed = manager == managerAWS
+	return &k, err
 }
 
-// insertKey adds a key with its first material and an alias.
-func insertKey(tx *store.Tx, k keyRow, sealed []byte, alias string) error {
-	now := time.Now().UnixMilli()
-	if _, err := tx.Exec(`INSERT INTO kms_keys (id, account, region, manager, created_at) VALUES ($1, $2, $3, $4, $5)`,
-		k.id, k.account, k.region, k.manager, now); err != nil {
+// selectStamps reads the revs of keys by their ARNs.
+const selectStamps = `SELECT arn, rev FROM kms_keys WHERE arn = ANY($1)`
+
+// selectRegions reads in which regions a multi-Region key is.
+func selectRegions(tx *store.Tx, id string) ([]string, error) {
+	return store.Collect(tx, one[string], `SELECT region FROM kms_keys WHERE id = $1 ORDER BY region`, id)
+}
+
+// selectKeyIDs reads the ids that follow after of an account's keys that are
+// not gone, in their order.
+func selectKeyIDs(tx *store.Tx, account, region, after string, now int64, limit int) ([]string, error) {
+	return store.Collect(tx, one[string], `SELECT id FROM kms_keys WHERE account = $1 AND region = $2 AND id > $3
+		AND (delete_at = 0 OR delete_at > $4) ORDER BY id LIMIT $5`, account, region, after, now, limit)
+}
+
+func countKeys(tx *store.Tx, account, region string) (int, error) {
+	return store.One(tx, one[int], `SELECT COUNT(*) FROM kms_keys WHERE account = $1 AND region = $2 AND manager <> 'AWS'`, account, region)
+}
+
+// insertKey adds a key with its first material; nil is none.
+func insertKey(tx *store.Tx, k *Key, sealed []byte) error {
+	manager := managerCustomer
+	if k.Managed {
+		manager = managerAWS
+	}
+	if _, err := tx.Exec(`INSERT INTO kms_keys (`+keyColumns+`)
+		VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		k.ARN, k.account, k.region, k.ID, manager, string(k.spec), string(k.usage), k.origin, k.state, k.description, k.policyText, k.tags,
+		k.primary, k.rotationDays, k.rotateAt, k.windowDays, k.deleteAt, k.created); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`INSERT INTO kms_material (key_id, version, material, created_at) VALUES ($1, 1, $2, $3)`, k.id, sealed, now); err != nil {
-		return err
+	if sealed == nil {
+		return nil
 	}
-	_, err := tx.Exec(`INSERT INTO kms_aliases (account, region, name, key_id) VALUES ($1, $2, $3, $4)`, k.account, k.region, alias, k.id)
+	return insertMaterial(tx, k.ID, materialRow{number: 1, sealed: sealed, created: k.created})
+}
+
+// updateKey writes back what can change.
+func updateKey(tx *store.Tx, k *Key) error {
+	_, err := tx.Exec(`UPDATE kms_keys SET rev = rev + 1, state = $2, description = $3, policy = $4, tags = $5, primary_region = $6,
+		rotation_days = $7, rotate_at = $8, window_days = $9, delete_at = $10 WHERE arn = $1`,
+		k.ARN, k.state, k.description, k.policyText, k.tags, k.primary, k.rotationDays, k.rotateAt, k.windowDays, k.deleteAt)
 	return err
 }
 
 type materialRow struct {
-	version uint32
-	sealed  []byte
+	number   uint32
+	sealed   []byte
+	rotation string
+	created  api.Timestamp
 }
 
+// selectMaterial reads all versions of a key, oldest first.
 func selectMaterial(tx *store.Tx, keyID string) ([]materialRow, error) {
-	return store.Collect(tx, func(r *materialRow) []any { return []any{&r.version, &r.sealed} },
-		`SELECT version, material FROM kms_material WHERE key_id = $1`, keyID)
+	return store.Collect(tx, func(r *materialRow) []any { return []any{&r.number, &r.sealed, &r.rotation, &r.created} },
+		`SELECT version, material, rotation, created_at FROM kms_material WHERE key_id = $1 ORDER BY version`, keyID)
 }
 
-// selectStamps reads the newest versions of keys: of a key nothing else changes.
-const selectStamps = `SELECT key_id, MAX(version) FROM kms_material WHERE key_id = ANY($1) GROUP BY key_id`
+func insertMaterial(tx *store.Tx, keyID string, r materialRow) error {
+	_, err := tx.Exec(`INSERT INTO kms_material (key_id, version, material, rotation, created_at) VALUES ($1, $2, $3, $4, $5)`,
+		keyID, r.number, r.sealed, r.rotation, r.created)
+	return err
+}
 
-// selectAlias finds the key of an alias by its aliasKey.
+// selectAlias finds the ARN of an alias's key by its aliasKey.
 func selectAlias(tx *store.Tx, key string) (string, error) {
 	account, rest, _ := strings.Cut(key, "/")
-	region, name, _ := strings.Cut(rest, "/")
-	return store.One(tx, func(id *string) []any { return []any{id} },
-		`SELECT key_id FROM kms_aliases WHERE account = $1 AND region = $2 AND name = $3`, account, region, name)
+	region, alias, _ := strings.Cut(rest, "/")
+	return store.One(tx, one[string], `SELECT key_arn FROM kms_aliases WHERE account = $1 AND region = $2 AND name = $3`, account, region, alias)
+}
+
+func insertAlias(tx *store.Tx, k *Key, alias string, now api.Timestamp) error {
+	_, err := tx.Exec(`INSERT INTO kms_aliases (account, region, name, key_arn, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)`,
+		k.account, k.region, alias, k.ARN, now)
+	return err
 }

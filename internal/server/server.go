@@ -176,12 +176,12 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
 		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 16,
 	})
-	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 3})
+	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
 		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,
 	})
 	api := &wire.Handler{Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
-	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API()}
+	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API(), keys.API()}
 	for _, service := range services {
 		api.Handle(service)
 		figures.Service(service)

@@ -106,3 +106,45 @@ func TestMigrations(t *testing.T) {
 		t.Errorf("%d rows, %v; want 1", rows, err)
 	}
 }
+
+// The default keys of a database from before keys had more than that stay what
+// they were, with their material and aliases.
+func TestKeysBecomeWhole(t *testing.T) {
+	db, err := sql.Open("sqlite", memorySource("keys")("_txlock=immediate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	log := slog.New(slog.DiscardHandler)
+	old := fstest.MapFS{}
+	for _, file := range []string{"0001_keyring.sql", "0002_kms.sql"} {
+		text, err := migrations.ReadFile("migrations/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[file] = &fstest.MapFile{Data: text}
+	}
+	if err := migrateFrom(t.Context(), db, goose.DialectSQLite3, old, log); err != nil {
+		t.Fatal(err)
+	}
+	for _, insert := range []string{
+		`INSERT INTO kms_keys VALUES ('k1', '111111111111', 'us-east-1', 'AWS', 5)`,
+		`INSERT INTO kms_material VALUES ('k1', 1, x'0102', 6)`,
+		`INSERT INTO kms_aliases VALUES ('111111111111', 'us-east-1', 'alias/aws/secretsmanager', 'k1')`,
+	} {
+		if _, err := db.Exec(insert); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := migrate(t.Context(), db, goose.DialectSQLite3, log); err != nil {
+		t.Fatal(err)
+	}
+	var found int
+	err = db.QueryRow(`SELECT COUNT(*) FROM kms_keys k JOIN kms_aliases a ON a.key_arn = k.arn JOIN kms_material m ON m.key_id = k.id
+		WHERE k.arn = 'arn:aws:kms:us-east-1:111111111111:key/k1' AND k.state = 'Enabled' AND k.manager = 'AWS' AND k.created_at = 5
+		AND a.name = 'alias/aws/secretsmanager' AND m.version = 1 AND m.material = x'0102'`).Scan(&found)
+	if err != nil || found != 1 {
+		t.Errorf("%d keys, %v", found, err)
+	}
+}

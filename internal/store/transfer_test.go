@@ -265,8 +265,8 @@ func TestCopyPostgresUnderWrites(t *testing.T) {
 	exec(t, db, `DELETE FROM kms_aliases`, `DELETE FROM kms_material`, `DELETE FROM kms_keys`)
 	// Each change adds to two tables, so that a copy of two moments would show.
 	add := func(n int) {
-		exec(t, db, fmt.Sprintf(`INSERT INTO kms_keys VALUES ('%d', 'a', 'r', 'm', 0)`, n),
-			fmt.Sprintf(`INSERT INTO kms_aliases VALUES ('a', 'r', '%d', '%d')`, n, n))
+		exec(t, db, fmt.Sprintf(`INSERT INTO kms_keys VALUES ('%[1]d', 'a', 'r', '%[1]d', 1, 'm', '', '', '', '', '', '', '[]', '', 0, 0, 0, 0, 0)`, n),
+			fmt.Sprintf(`INSERT INTO kms_aliases VALUES ('a', 'r', '%[1]d', '%[1]d', 0, 0)`, n))
 	}
 	add(0)
 	ctx, stop := context.WithCancel(t.Context())

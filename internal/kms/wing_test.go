@@ -12,27 +12,8 @@ import (
 	"azekura/internal/api"
 	"azekura/internal/call"
 	"azekura/internal/envelope"
-	"azekura/internal/policy"
-	"azekura/internal/seal"
 	"azekura/internal/store"
-	"azekura/internal/store/storetest"
 )
-
-const account = "111111111111"
-
-func from(account, region string) *call.Call {
-	return &call.Call{Region: region, Principal: call.Principal{Principal: policy.Principal{Account: account}}}
-}
-
-func newService(t *testing.T) (*Service, *store.DB, *seal.Keyring) {
-	t.Helper()
-	db := storetest.Open(t)
-	ring, err := seal.OpenKeyring(t.Context(), db, seal.Memory())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(Config{DB: db, Keyring: ring}), db, ring
-}
 
 func defaultKey(t *testing.T, s *Service, c *call.Call) *Key {
 	t.Helper()
@@ -44,8 +25,8 @@ func defaultKey(t *testing.T, s *Service, c *call.Call) *Key {
 }
 
 func TestDefaultKeyHasManyNames(t *testing.T) {
-	s, _, _ := newService(t)
-	c := from(account, "us-east-1")
+	w := newWorld(t)
+	s, c := w.Service, w.from(account, region)
 	key := defaultKey(t, s, c)
 	if !key.Managed || key.ARN != "arn:aws:kms:us-east-1:111111111111:key/"+key.ID {
 		t.Errorf("the default key is %s, managed %v", key.ARN, key.Managed)
@@ -60,21 +41,20 @@ func TestDefaultKeyHasManyNames(t *testing.T) {
 // Accounts and regions have default keys of their own, and nobody has one made
 // elsewhere by naming it.
 func TestKeysThatAreNotThere(t *testing.T) {
-	s, db, _ := newService(t)
-	c := from(account, "us-east-1")
-	other := defaultKey(t, s, from("222222222222", "us-east-1"))
-	west := defaultKey(t, s, from(account, "us-west-2"))
+	w := newWorld(t)
+	s, db, c := w.Service, w.db, w.from(account, region)
+	other := defaultKey(t, s, w.from("222222222222", "us-east-1"))
+	west := defaultKey(t, s, w.from(account, "us-west-2"))
 	for name, want := range map[string]string{
 		"alias/x": "Alias arn:aws:kms:us-east-1:111111111111:alias/x is not found.",
 		"arn:aws:kms:us-east-1:111111111111:alias/x": "Alias arn:aws:kms:us-east-1:111111111111:alias/x is not found.",
 		"nonsense":                             "Invalid keyId 'nonsense'",
 		"1234abcd-12ab-34cd-56ef-1234567890ab": "Key 'arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab' does not exist",
 		other.ID:                               "Key 'arn:aws:kms:us-east-1:111111111111:key/" + other.ID + "' does not exist",
-		other.ARN:                              "Key '" + other.ARN + "' does not exist",
 		west.ID:                                "Key 'arn:aws:kms:us-east-1:111111111111:key/" + west.ID + "' does not exist",
 		west.ARN:                               "Invalid arn us-east-1",
-		"arn:aws:kms:us-east-1:333333333333:alias/aws/secretsmanager":                            "Key 'arn:aws:kms:us-east-1:333333333333:alias/aws/secretsmanager' does not exist",
-		"arn:aws:kms:us-east-1::alias/aws/secretsmanager":                                        "Key 'arn:aws:kms:us-east-1::alias/aws/secretsmanager' does not exist",
+		"arn:aws:kms:us-east-1:333333333333:alias/aws/secretsmanager":                            "Alias arn:aws:kms:us-east-1:333333333333:alias/aws/secretsmanager is not found.",
+		"arn:aws:kms:us-east-1::alias/aws/secretsmanager":                                        "Alias arn:aws:kms:us-east-1::alias/aws/secretsmanager is not found.",
 		"arn:aws:kms:us-east-1:111111111111:key/alias/aws/secretsmanager":                        "Invalid arn us-east-1",
 		"arn:aws:secretsmanager:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab": "Invalid arn us-east-1",
 		"arn:": "Invalid arn us-east-1",
@@ -95,16 +75,16 @@ func TestKeysThatAreNotThere(t *testing.T) {
 }
 
 func TestOneDefaultKey(t *testing.T) {
-	s, db, ring := newService(t)
+	w := newWorld(t)
 	ids := make([]string, 16)
 	var wg sync.WaitGroup
 	for i := range ids {
 		wg.Go(func() {
-			service := s
+			service := w.Service
 			if i%2 == 0 { // another node, with caches of its own
-				service = New(Config{DB: db, Keyring: ring})
+				service = w.again()
 			}
-			key, err := service.Resolve(t.Context(), from(account, "us-east-1"), "")
+			key, err := service.Resolve(t.Context(), w.from(account, "us-east-1"), "")
 			if err != nil {
 				t.Error(err)
 				return
@@ -119,14 +99,14 @@ func TestOneDefaultKey(t *testing.T) {
 }
 
 func TestDataKey(t *testing.T) {
-	s, db, ring := newService(t)
-	c := from(account, "us-east-1")
+	w := newWorld(t)
+	s, c := w.Service, w.from(account, region)
 	key := defaultKey(t, s, c)
 	plain, blob, err := s.GenerateDataKey(t.Context(), c, key, Context{"a": "1", "b": "2"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, service := range map[string]*Service{"same": s, "restarted": New(Config{DB: db, Keyring: ring})} {
+	for name, service := range map[string]*Service{"same": s, "restarted": w.again()} {
 		if got, err := service.Decrypt(t.Context(), c, blob, Context{"b": "2", "a": "1"}); err != nil || got != plain {
 			t.Errorf("%s: another key came back, %v", name, err)
 		}
@@ -150,14 +130,17 @@ func TestDataKey(t *testing.T) {
 		}
 		refuse(fmt.Sprint("cut at ", i), c, blob[:i], Context{"a": "1", "b": "2"}, invalid)
 	}
-	refuse("another account", from("222222222222", "us-east-1"), blob, Context{"a": "1", "b": "2"}, "NotFoundException")
-	refuse("another region", from(account, "us-west-2"), blob, Context{"a": "1", "b": "2"}, "NotFoundException")
+	refuse("another account", w.from("222222222222", "us-east-1"), blob, Context{"a": "1", "b": "2"}, "AccessDeniedException")
+	refuse("another region", w.from(account, "us-west-2"), blob, Context{"a": "1", "b": "2"}, invalid)
+	elsewhere := w.from(account, region)
+	elsewhere.Service = "ssm"
+	refuse("another service", elsewhere, blob, Context{"a": "1", "b": "2"}, "AccessDeniedException")
 	for what, stranger := range map[string]*Key{"zero": {}, "without material": {ID: key.ID, account: account, region: "us-east-1"}} {
 		if _, _, err := s.GenerateDataKey(t.Context(), c, stranger, nil); err == nil {
 			t.Errorf("%s key made a data key", what)
 		}
 	}
-	if _, _, err := s.GenerateDataKey(t.Context(), from("222222222222", "us-east-1"), key, nil); err == nil {
+	if _, _, err := s.GenerateDataKey(t.Context(), w.from("222222222222", "us-east-1"), key, nil); err == nil {
 		t.Error("another account's key made a data key")
 	}
 }
@@ -168,10 +151,10 @@ func TestMovedMaterial(t *testing.T) {
 		"version": `UPDATE kms_material SET version = 2`,
 		"key":     `UPDATE kms_material SET material = (SELECT m.material FROM kms_material m WHERE m.key_id <> kms_material.key_id)`,
 	} {
-		s, db, ring := newService(t)
-		c := from(account, "us-east-1")
+		w := newWorld(t)
+		s, db, c := w.Service, w.db, w.from(account, region)
 		defaultKey(t, s, c)
-		defaultKey(t, s, from(account, "us-west-2"))
+		defaultKey(t, s, w.from(account, "us-west-2"))
 		err := db.Update(t.Context(), func(tx *store.Tx) error {
 			_, err := tx.Exec(move)
 			return err
@@ -179,7 +162,7 @@ func TestMovedMaterial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(Config{DB: db, Keyring: ring}).Resolve(t.Context(), c, ""); !errors.Is(err, envelope.ErrOpen) {
+		if _, err := w.again().Resolve(t.Context(), c, ""); !errors.Is(err, envelope.ErrOpen) {
 			t.Errorf("moved to another %s: %v", what, err)
 		}
 	}
@@ -187,7 +170,7 @@ func TestMovedMaterial(t *testing.T) {
 
 func TestKeysDoNotPrint(t *testing.T) {
 	secret := envelope.Key([]byte("0123456789abcdef0123456789abcdef"))
-	key := &Key{ID: "id", newest: 1, versions: map[uint32]*envelope.Sealer{1: envelope.NewSealer(&secret)}}
+	key := &Key{ID: "id", versions: []version{{number: 1, sealer: envelope.NewSealer(&secret)}}}
 	var all strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
 		fmt.Fprintf(&all, verb+"\n"+verb+"\n", key, *key)

@@ -1,0 +1,150 @@
+package kms
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	model "azekura/internal/api/kms"
+	"azekura/internal/call"
+	"azekura/internal/policy"
+)
+
+// conditionKeys are the condition keys of KMS for a call on a key, nil if there
+// is none. A key is present only for the operations that AWS lists it for, and
+// only if the request has what it stands for.
+// https://docs.aws.amazon.com/kms/latest/developerguide/policy-conditions.html
+func conditionKeys(c *call.Call, k *Key) policy.Keys {
+	return func(key string) ([]string, bool) {
+		own, isOwn := strings.CutPrefix(key, "kms:")
+		if !isOwn {
+			return tagKeys(c, k, strings.TrimPrefix(key, "aws:"))
+		}
+		if pair, ok := strings.CutPrefix(own, "encryptioncontext:"); ok {
+			return contextValues(encryptionContext(c.Input), pair)
+		}
+		switch own {
+		case "calleraccount":
+			return c.ValueIfAny(c.Principal.Account)
+		case "viaservice":
+			return c.ValueIfAny(viaService(c))
+		case "encryptioncontextkeys":
+			names := slices.Sorted(maps.Keys(encryptionContext(c.Input)))
+			return names, len(names) > 0
+		}
+		if k != nil {
+			if value, present := k.condition(own); present {
+				return c.Value(value)
+			}
+		}
+		if value, present := inputCondition(c.Input, own); present {
+			return c.Value(value)
+		}
+		return nil, false
+	}
+}
+
+// condition is a condition key, without its prefix, that is about the key.
+func (k *Key) condition(own string) (value string, present bool) {
+	switch own {
+	case "keyspec", "customermasterkeyspec":
+		return string(k.spec), true
+	case "keyusage", "customermasterkeyusage":
+		return string(k.usage), true
+	case "keyorigin":
+		return k.origin, true
+	case "multiregion":
+		return strconv.FormatBool(k.multiRegion()), true
+	case "multiregionkeytype":
+		if k.primary == k.region {
+			return "PRIMARY", true
+		}
+		return "REPLICA", k.multiRegion()
+	}
+	return "", false
+}
+
+// inputCondition is a condition key, without its prefix, that is about the
+// request.
+func inputCondition(in any, own string) (value string, present bool) {
+	if in, isCreate := in.(*model.CreateKeyInput); isCreate {
+		switch own {
+		case "bypasspolicylockoutsafetycheck":
+			return strconv.FormatBool(isTrue(in.BypassPolicyLockoutSafetyCheck)), true
+		case "keyspec", "customermasterkeyspec":
+			return string(specOf(in)), true
+		case "keyusage", "customermasterkeyusage":
+			return string(usageOf(in)), true
+		case "keyorigin":
+			return originOf(in), true
+		case "multiregion":
+			return strconv.FormatBool(isTrue(in.MultiRegion)), true
+		case "multiregionkeytype":
+			return "PRIMARY", isTrue(in.MultiRegion)
+		}
+	}
+	return "", false
+}
+
+func isTrue(member *bool) bool { return member != nil && *member }
+
+// viaService is the service that passes the caller's call on, as
+// kms:ViaService names it; "" if the caller calls KMS itself.
+func viaService(c *call.Call) string {
+	if len(c.Via) == 0 {
+		return ""
+	}
+	service, _, _ := strings.Cut(c.Via[len(c.Via)-1], ".")
+	return service + "." + c.Region + ".amazonaws.com"
+}
+
+// encryptionContext is the encryption context of a request, nil if it has none.
+func encryptionContext(in any) map[string]string {
+	switch in := in.(type) {
+	case *model.EncryptInput:
+		return in.EncryptionContext
+	case *model.DecryptInput:
+		return in.EncryptionContext
+	case *model.GenerateDataKeyInput:
+		return in.EncryptionContext
+	case *model.GenerateDataKeyWithoutPlaintextInput:
+		return in.EncryptionContext
+	case *model.GenerateDataKeyPairInput:
+		return in.EncryptionContext
+	case *model.GenerateDataKeyPairWithoutPlaintextInput:
+		return in.EncryptionContext
+	}
+	return nil
+}
+
+// contextValues are the values under a key of an encryption context, letter
+// case aside as in all names of condition keys. Of several that differ in that
+// alone it has all: with one alone, a harmless one would hide the one that a
+// policy denies.
+func contextValues(ec map[string]string, key string) (values []string, present bool) {
+	for name, value := range ec {
+		if policy.FoldKey(name) == key {
+			values = append(values, value)
+		}
+	}
+	return values, len(values) > 0
+}
+
+// tagKeys are the condition keys about tags, without their prefix.
+func tagKeys(c *call.Call, k *Key, own string) ([]string, bool) {
+	if own == "tagkeys" {
+		return requestTagKeys(c.Input)
+	}
+	if tag, ok := strings.CutPrefix(own, "requesttag/"); ok {
+		return tagValues(requestTags(c.Input), tag)
+	}
+	if tag, ok := strings.CutPrefix(own, "resourcetag/"); ok && k != nil {
+		for _, t := range k.tags {
+			if strings.EqualFold(t.Key, tag) {
+				return c.Value(t.Value)
+			}
+		}
+	}
+	return nil, false
+}

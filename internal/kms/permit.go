@@ -1,0 +1,122 @@
+package kms
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"azekura/internal/api"
+	"azekura/internal/call"
+	"azekura/internal/store"
+)
+
+// look finds the key that a KeyId means, for a call that uses or shows it, and
+// says whether the call may.
+func (s *Service) look(ctx context.Context, c *call.Call, keyID string) (*Key, error) {
+	return s.lookTo(ctx, c, "kms:"+c.Op, keyID)
+}
+
+// lookTo is look for a call that needs another action than the one it is named
+// after.
+func (s *Service) lookTo(ctx context.Context, c *call.Call, action, keyID string) (*Key, error) {
+	n, err := s.named(ctx, c, keyID)
+	if err != nil {
+		return nil, err
+	}
+	return s.lookAt(ctx, c, action, n)
+}
+
+func (s *Service) lookAt(ctx context.Context, c *call.Call, action string, n name) (*Key, error) {
+	var k *Key
+	err := error(store.ErrNotFound)
+	if n.id != "" {
+		k, err = s.keys.Get(ctx, c.Reads, cacheKey(n.region, n.id))
+	}
+	return s.permitted(c, action, n, k, err)
+}
+
+// change changes the key that a KeyId means, if the call may and the key's
+// state lets it: in one transaction that loads the key, runs edit on it and
+// writes it back. edit may run twice, and starts from the same key each time.
+func (s *Service) change(ctx context.Context, c *call.Call, keyID string, edit func(*store.Tx, *Key) error) (*Key, error) {
+	n, err := s.named(ctx, c, keyID)
+	if err != nil {
+		return nil, err
+	}
+	var k *Key
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
+		loaded, err := (*Key)(nil), error(store.ErrNotFound)
+		if n.id != "" {
+			loaded, err = s.loadRow(tx, n.region, n.id, tx.ForUpdate())
+		}
+		if k, err = s.permitted(c, "kms:"+c.Op, n, loaded, err); err != nil {
+			return err
+		}
+		if err := edit(tx, k); err != nil {
+			return err
+		}
+		return s.update(tx, k)
+	})
+	return k, err
+}
+
+// update writes a key back, and tells the caches and other nodes.
+func (s *Service) update(tx *store.Tx, k *Key) error {
+	s.keys.Changed(tx, cacheKey(k.region, k.ID))
+	return updateKey(tx, k)
+}
+
+// permitted decides whether the call may have what was found under a name,
+// which is nothing if err is store.ErrNotFound, and then whether the key's
+// state lets it. Who may neither have nor describe the key is not told whether
+// it exists: the denial is the one that there would be if it did not.
+func (s *Service) permitted(c *call.Call, action string, n name, k *Key, err error) (*Key, error) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		k = nil
+	case err != nil:
+		return nil, err
+	case k.gone(api.At(c.Time)), k.account != n.account, k.account != c.Principal.Account && !acrossAccounts[c.Op]:
+		k = nil
+	}
+	if k == nil {
+		if err := c.AllowAction(action, n.target(c)); err != nil {
+			return nil, err
+		}
+		return nil, n.missing
+	}
+	if denied := s.allow(c, action, k); denied != nil {
+		if !c.Would("kms:DescribeKey", k.target(c)).Allowed {
+			blind := *c // the call itself keeps the decision that was made, for the log
+			denied = cmp.Or(blind.AllowAction(action, n.target(c)), denied)
+		}
+		return nil, denied
+	}
+	if refused := k.ready(c.Op); refused != nil {
+		return nil, refused
+	}
+	return k, nil
+}
+
+// allow decides about a key that is there: the key's policy has to consent, by
+// itself or by leaving it to the account's own policies.
+// https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+func (s *Service) allow(c *call.Call, action string, k *Key) error {
+	return c.AllowAction(action, k.target(c))
+}
+
+// target is the key as policies see it.
+func (k *Key) target(c *call.Call) call.Target {
+	return call.Target{ARN: k.ARN, Account: k.account, Policy: k.policy, Keys: conditionKeys(c, k), MustAllow: true}
+}
+
+// target is what a name stands for, as policies see it if there is no such key:
+// one of another account consents to nobody.
+func (n name) target(c *call.Call) call.Target {
+	return call.Target{ARN: n.shown, Account: n.account, Keys: conditionKeys(c, nil)}
+}
+
+// everything is the target of the operations that act on no key of their own.
+func everything(c *call.Call) call.Target {
+	return call.Target{ARN: "*", Keys: conditionKeys(c, nil)}
+}

@@ -1,0 +1,96 @@
+package kms
+
+import (
+	"database/sql/driver"
+	"slices"
+	"strings"
+
+	model "azekura/internal/api/kms"
+	"azekura/internal/policy"
+	"azekura/internal/store"
+)
+
+// maxTags is AWS's quota of tags on a key.
+const maxTags = 50
+
+// A tag is a key and a value.
+type tag struct {
+	Key   string `json:"k"`
+	Value string `json:"v"`
+}
+
+// tags are a key's, each once, in the order in which they were first set. They
+// are shared and must not be changed.
+type tags []tag
+
+// Value is the tags as the database keeps them, a JSON list.
+func (t tags) Value() (driver.Value, error) { return store.JSONList([]tag(t)) }
+
+// Scan reads what Value wrote.
+func (t *tags) Scan(column any) error { return store.ScanJSON(column, (*[]tag)(t)) }
+
+// with is the tags with others set: a key that is there keeps its place and
+// gets the new value. It refuses what may not be a tag, and too many.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Tag.html
+func (t tags) with(set []model.Tag) (tags, error) {
+	all := slices.Clone(t)
+	seen := map[string]bool{}
+	for _, given := range set {
+		key := *given.TagKey
+		if strings.HasPrefix(policy.FoldKey(key), "aws:") {
+			return nil, model.TagException("Tags beginning with aws: are reserved")
+		}
+		if seen[key] {
+			return nil, model.TagException("Duplicate tag keys")
+		}
+		seen[key] = true
+		if i := slices.IndexFunc(all, func(held tag) bool { return held.Key == key }); i >= 0 {
+			all[i].Value = *given.TagValue
+		} else {
+			all = append(all, tag{key, *given.TagValue})
+		}
+	}
+	if len(all) > maxTags {
+		return nil, model.TagException("Too many tags")
+	}
+	return all, nil
+}
+
+// without is the tags but for those with the keys.
+func (t tags) without(keys []string) tags {
+	return slices.DeleteFunc(slices.Clone(t), func(held tag) bool { return slices.Contains(keys, held.Key) })
+}
+
+func requestTags(in any) []model.Tag {
+	switch in := in.(type) {
+	case *model.CreateKeyInput:
+		return in.Tags
+	case *model.ReplicateKeyInput:
+		return in.Tags
+	case *model.TagResourceInput:
+		return in.Tags
+	}
+	return nil
+}
+
+func requestTagKeys(in any) ([]string, bool) {
+	var keys []string
+	if in, ok := in.(*model.UntagResourceInput); ok {
+		keys = in.TagKeys
+	}
+	for _, t := range requestTags(in) {
+		keys = append(keys, *t.TagKey)
+	}
+	return keys, len(keys) > 0
+}
+
+// tagValues are the values of a request's tags that a condition key names: of
+// several that differ in letter case alone none hides another.
+func tagValues(set []model.Tag, key string) (values []string, present bool) {
+	for _, t := range set {
+		if strings.EqualFold(*t.TagKey, key) {
+			values = append(values, *t.TagValue)
+		}
+	}
+	return values, len(values) > 0
+}
