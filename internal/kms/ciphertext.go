@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"azekura/internal/api"
 	model "azekura/internal/api/kms"
 	"azekura/internal/envelope"
 )
@@ -102,4 +103,4 @@ func contextAAD(header []byte, ec Context) []byte {
 }
 
 // invalidCiphertext has no text, as AWS's.
-func invalidCiphertext() error { return model.InvalidCiphertext("") }
+func invalidCiphertext() *api.Error { return model.InvalidCiphertext("") }

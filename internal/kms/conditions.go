@@ -106,6 +106,10 @@ func encryptionContext(in any) map[string]string {
 		return in.EncryptionContext
 	case *model.DecryptInput:
 		return in.EncryptionContext
+	case *reEncryptFrom:
+		return in.SourceEncryptionContext
+	case *reEncryptTo:
+		return in.DestinationEncryptionContext
 	case *model.GenerateDataKeyInput:
 		return in.EncryptionContext
 	case *model.GenerateDataKeyWithoutPlaintextInput:

@@ -60,7 +60,7 @@ func (s *Service) CreateKey(ctx context.Context, c *call.Call, in *model.CreateK
 		return nil, err
 	}
 	if sealed != nil {
-		k.versions = []version{{number: 1, created: k.created}}
+		k.versions = []version{{number: 1, id: materialID(k.ID, 1), created: k.created}}
 	}
 	return &model.CreateKeyOutput{KeyMetadata: k.metadata()}, nil
 }

@@ -51,6 +51,7 @@ const (
 // A version is one of a key's materials.
 type version struct {
 	number   uint32
+	id       string // as answers name it, see materialID
 	rotation string // AUTOMATIC, ON_DEMAND; "" for the first
 	created  api.Timestamp
 
@@ -78,9 +79,9 @@ func (k *Key) numbered(n uint32) *version {
 
 // materialID is how AWS's answers name a version of a key: 64 hexadecimal
 // digits. It says nothing about the material.
-func (k *Key) materialID(v *version) *string {
-	sum := sha256.Sum256(envelope.AAD("kms key material id", k.ID, fmt.Sprint(v.number)))
-	return new(hex.EncodeToString(sum[:]))
+func materialID(keyID string, number uint32) string {
+	sum := sha256.Sum256(envelope.AAD("kms key material id", keyID, fmt.Sprint(number)))
+	return hex.EncodeToString(sum[:])
 }
 
 // gone says whether the waiting period is over: such a key does not exist any
@@ -151,7 +152,7 @@ func (s *Service) loadRow(tx *store.Tx, region, id, lock string) (*Key, error) {
 
 // open makes material ready for use.
 func (s *Service) open(k *Key, row materialRow) (version, error) {
-	v := version{number: row.number, rotation: row.rotation, created: row.created}
+	v := version{number: row.number, id: materialID(k.ID, row.number), rotation: row.rotation, created: row.created}
 	raw, err := s.keyring.Open(row.sealed, materialAAD(k.ID, row.number))
 	if err != nil {
 		return v, err
@@ -213,7 +214,7 @@ func (k *Key) metadata() *model.KeyMetadata {
 		m.PendingDeletionWindowInDays = &k.windowDays
 	}
 	if v := k.newest(); v != nil && k.spec == material.SymmetricDefault {
-		m.CurrentKeyMaterialId = k.materialID(v)
+		m.CurrentKeyMaterialId = &v.id
 	}
 	if k.multiRegion() {
 		m.MultiRegionConfiguration = k.configuration()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"azekura/internal/api"
 	"azekura/internal/call"
@@ -31,6 +32,22 @@ func (s *Service) lookAt(ctx context.Context, c *call.Call, action string, n nam
 	err := error(store.ErrNotFound)
 	if n.id != "" {
 		k, err = s.keys.Get(ctx, c.Reads, cacheKey(n.region, n.id))
+	}
+	return s.permitted(c, action, n, k, err)
+}
+
+// holder finds the key of an id that a ciphertext names, whoever owns it, for a
+// call that needs an action on it; missing is the error if there is none.
+func (s *Service) holder(ctx context.Context, c *call.Call, action, id string, missing *api.Error) (*Key, error) {
+	k, err := s.keys.Get(ctx, c.Reads, cacheKey(c.Region, id))
+	n := name{account: c.Principal.Account, region: c.Region, id: id, missing: missing}
+	switch {
+	case err == nil:
+		n.account, n.shown = k.account, k.ARN
+	case errors.Is(err, store.ErrNotFound):
+		n.shown = keyARN(n.account, n.region, id)
+	default:
+		return nil, fmt.Errorf("load the key %s: %w", id, err)
 	}
 	return s.permitted(c, action, n, k, err)
 }

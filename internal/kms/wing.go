@@ -55,44 +55,37 @@ func aliasARN(account, region, alias string) string {
 	return "arn:aws:kms:" + region + ":" + account + ":" + alias
 }
 
-// GenerateDataKey makes a data key for another wing's caller c, who has to be
-// allowed to through that wing: in the clear for use now, and encrypted under
+// NewDataKey makes a data key for another wing's caller c, who has to be allowed
+// kms:GenerateDataKey through that wing: in the clear for use now, and encrypted under
 // the key to be kept. The ciphertext opens with the same context only. Errors
-// are those of the operation.
+// are those of GenerateDataKey.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
-func (s *Service) GenerateDataKey(ctx context.Context, c *call.Call, key *Key, ec Context) (envelope.Key, []byte, error) {
+func (s *Service) NewDataKey(ctx context.Context, c *call.Call, key *Key, ec Context) (envelope.Key, []byte, error) {
 	on := c.Onward("kms", "GenerateDataKey", &model.GenerateDataKeyInput{KeyId: &key.ARN, EncryptionContext: ec, KeySpec: new("AES_256")})
 	k, err := s.lookTo(ctx, on, "kms:GenerateDataKey", key.ARN)
 	if err != nil {
 		return envelope.Key{}, nil, err
 	}
-	if k.spec != material.SymmetricDefault {
-		return envelope.Key{}, nil, wrongUsage(k, on.Op)
+	if err := k.symmetric(on.Op); err != nil {
+		return envelope.Key{}, nil, err
 	}
 	dataKey := envelope.NewKey()
 	return dataKey, k.seal(dataKey[:], ec), nil
 }
 
-// Decrypt opens a data key that GenerateDataKey encrypted, for another wing's
-// caller c, who has to be allowed to through that wing. Errors are those of the
-// operation: InvalidCiphertextException says that it does not open, since it
-// was changed, or made in another context, or by no key that is here.
+// DecryptDataKey opens a data key that NewDataKey encrypted, for another wing's
+// caller c, who has to be allowed kms:Decrypt through that wing. Errors are
+// those of Decrypt: InvalidCiphertextException says that it does not open, since
+// it was changed, or made in another context.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
-func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, ec Context) (envelope.Key, error) {
+func (s *Service) DecryptDataKey(ctx context.Context, c *call.Call, ciphertext []byte, ec Context) (envelope.Key, error) {
 	id, _, ok := keyIn(ciphertext)
 	if !ok {
 		return envelope.Key{}, invalidCiphertext()
 	}
-	k, err := s.keys.Get(ctx, c.Reads, cacheKey(c.Region, id))
-	if errors.Is(err, store.ErrNotFound) {
-		return envelope.Key{}, invalidCiphertext()
-	}
-	if err != nil {
-		return envelope.Key{}, fmt.Errorf("load the key %s: %w", id, err)
-	}
 	on := c.Onward("kms", "Decrypt", &model.DecryptInput{CiphertextBlob: ciphertext, EncryptionContext: ec})
-	n := name{account: k.account, region: k.region, id: id, shown: k.ARN, missing: model.NotFound("Key '%s' does not exist", k.ARN)}
-	if k, err = s.permitted(on, "kms:Decrypt", n, k, nil); err != nil {
+	k, err := s.holder(ctx, on, "kms:Decrypt", id, invalidCiphertext())
+	if err != nil {
 		return envelope.Key{}, err
 	}
 	raw, _, err := k.unseal(ciphertext, ec)
@@ -104,10 +97,6 @@ func (s *Service) Decrypt(ctx context.Context, c *call.Call, ciphertext []byte, 
 		return envelope.Key{}, invalidCiphertext()
 	}
 	return envelope.Key(raw), nil
-}
-
-func wrongUsage(k *Key, op string) error {
-	return model.InvalidKeyUsage("%s key usage is %s which is not valid for %s.", k.ARN, k.usage, op)
 }
 
 // createManaged makes an account's default key, and returns its ARN. Of several

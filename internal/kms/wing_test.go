@@ -102,18 +102,18 @@ func TestDataKey(t *testing.T) {
 	w := newWorld(t)
 	s, c := w.Service, w.from(account, region)
 	key := defaultKey(t, s, c)
-	plain, blob, err := s.GenerateDataKey(t.Context(), c, key, Context{"a": "1", "b": "2"})
+	plain, blob, err := s.NewDataKey(t.Context(), c, key, Context{"a": "1", "b": "2"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, service := range map[string]*Service{"same": s, "restarted": w.again()} {
-		if got, err := service.Decrypt(t.Context(), c, blob, Context{"b": "2", "a": "1"}); err != nil || got != plain {
+		if got, err := service.DecryptDataKey(t.Context(), c, blob, Context{"b": "2", "a": "1"}); err != nil || got != plain {
 			t.Errorf("%s: another key came back, %v", name, err)
 		}
 	}
 	refuse := func(what string, c *call.Call, blob []byte, ec Context, code string) {
 		t.Helper()
-		got, err := s.Decrypt(t.Context(), c, blob, ec)
+		got, err := s.DecryptDataKey(t.Context(), c, blob, ec)
 		if e, ok := errors.AsType[*api.Error](err); !ok || e.Code != code || got != (envelope.Key{}) {
 			t.Errorf("%s: got %v, want %s", what, err, code)
 		}
@@ -136,11 +136,11 @@ func TestDataKey(t *testing.T) {
 	elsewhere.Service = "ssm"
 	refuse("another service", elsewhere, blob, Context{"a": "1", "b": "2"}, "AccessDeniedException")
 	for what, stranger := range map[string]*Key{"zero": {}, "without material": {ID: key.ID, account: account, region: "us-east-1"}} {
-		if _, _, err := s.GenerateDataKey(t.Context(), c, stranger, nil); err == nil {
+		if _, _, err := s.NewDataKey(t.Context(), c, stranger, nil); err == nil {
 			t.Errorf("%s key made a data key", what)
 		}
 	}
-	if _, _, err := s.GenerateDataKey(t.Context(), w.from("222222222222", "us-east-1"), key, nil); err == nil {
+	if _, _, err := s.NewDataKey(t.Context(), w.from("222222222222", "us-east-1"), key, nil); err == nil {
 		t.Error("another account's key made a data key")
 	}
 }

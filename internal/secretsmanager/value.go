@@ -70,7 +70,7 @@ func valueAAD(arn, versionID, kind string) []byte {
 // seal encrypts a value as a version of the secret with an ARN, under a data
 // key of its own. It must not be called in a transaction.
 func (s *Service) seal(ctx context.Context, c *call.Call, key *kms.Key, arn, versionID string, value *plaintext) (version, error) {
-	dataKey, blob, err := s.kms.GenerateDataKey(ctx, c, key, keyContext(arn, versionID))
+	dataKey, blob, err := s.kms.NewDataKey(ctx, c, key, keyContext(arn, versionID))
 	if err != nil {
 		return version{}, encryptionFailure(c, err)
 	}
@@ -98,7 +98,7 @@ func (s *Service) open(ctx context.Context, c *call.Call, sec *secret, v *versio
 		by = &owner
 	}
 	arn := sec.arn()
-	dataKey, err := s.kms.Decrypt(ctx, by, v.dataKey, keyContext(arn, v.id))
+	dataKey, err := s.kms.DecryptDataKey(ctx, by, v.dataKey, keyContext(arn, v.id))
 	if err != nil {
 		return nil, decryptionFailure(err)
 	}
