@@ -29,6 +29,13 @@ func conditionKeys(c *call.Call, k *Key) policy.Keys {
 			return c.ValueIfAny(c.Principal.Account)
 		case "viaservice":
 			return c.ValueIfAny(viaService(c))
+		case "requestalias":
+			return c.ValueIfAny(requestAlias(c.Input))
+		case "resourcealiases":
+			if k == nil {
+				return nil, false
+			}
+			return k.aliases, len(k.aliases) > 0
 		case "encryptioncontextkeys":
 			names := slices.Sorted(maps.Keys(encryptionContext(c.Input)))
 			return names, len(names) > 0
@@ -88,6 +95,47 @@ func inputCondition(in any, own string) (value string, present bool) {
 }
 
 func isTrue(member *bool) bool { return member != nil && *member }
+
+// requestAlias is the alias by which a request names its key, "" if it does not.
+func requestAlias(in any) string {
+	var keyID *string
+	switch in := in.(type) {
+	case *model.DescribeKeyInput:
+		keyID = in.KeyId
+	case *model.GetPublicKeyInput:
+		keyID = in.KeyId
+	case *model.EncryptInput:
+		keyID = in.KeyId
+	case *model.DecryptInput:
+		keyID = in.KeyId
+	case *reEncryptFrom:
+		keyID = in.SourceKeyId
+	case *reEncryptTo:
+		keyID = in.DestinationKeyId
+	case *model.GenerateDataKeyInput:
+		keyID = in.KeyId
+	case *model.GenerateDataKeyWithoutPlaintextInput:
+		keyID = in.KeyId
+	case *model.GenerateDataKeyPairInput:
+		keyID = in.KeyId
+	case *model.GenerateDataKeyPairWithoutPlaintextInput:
+		keyID = in.KeyId
+	case *model.SignInput:
+		keyID = in.KeyId
+	case *model.VerifyInput:
+		keyID = in.KeyId
+	case *model.GenerateMacInput:
+		keyID = in.KeyId
+	case *model.VerifyMacInput:
+		keyID = in.KeyId
+	case *model.DeriveSharedSecretInput:
+		keyID = in.KeyId
+	}
+	if keyID == nil || !isAlias(*keyID) {
+		return ""
+	}
+	return (*keyID)[strings.Index(*keyID, aliasPrefix):]
+}
 
 // viaService is the service that passes the caller's call on, as
 // kms:ViaService names it; "" if the caller calls KMS itself.

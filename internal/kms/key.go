@@ -40,6 +40,7 @@ type Key struct {
 	policy   *policy.Document // nil allows nothing
 	bytes    int64            // that the policy takes
 	regions  []string         // of a multi-Region key, in byte order
+	aliases  []string         // in byte order
 	versions []version        // oldest first; nil in a key that is being changed
 }
 
@@ -92,7 +93,7 @@ func (k *Key) multiRegion() bool { return k.primary != "" }
 
 // size is about what a prepared key takes in memory, in bytes.
 func (k *Key) size() int64 {
-	return 1024 + k.bytes + int64(len(k.policyText)+len(k.description)) + 1536*int64(len(k.versions)) + 256*int64(len(k.tags))
+	return 1024 + k.bytes + int64(len(k.policyText)+len(k.description)) + 1536*int64(len(k.versions)) + 256*int64(len(k.tags)) + 128*int64(len(k.aliases))
 }
 
 func (k *Key) stamp() store.Stamp { return store.Stamp{ID: k.ARN, Rev: k.rev} }
@@ -141,6 +142,9 @@ func (s *Service) loadRow(tx *store.Tx, region, id, lock string) (*Key, error) {
 		if k.regions, err = selectRegions(tx, id); err != nil {
 			return nil, err
 		}
+	}
+	if k.aliases, err = selectAliasNames(tx, k.ARN); err != nil {
+		return nil, err
 	}
 	text := k.policyText
 	if k.Managed {

@@ -154,7 +154,7 @@ func TestStates(t *testing.T) {
 		"Sign":              {"", x1, x3, x3, x5, unavailable},
 		"GenerateDataKey":   {"", x1, x3, x3, x5, unavailable},
 		"CreateGrant":       {"", x1, x3, x3, x5, unavailable},
-		"EnableKeyRotation": {"", x1, x3, x3, x5, unavailable},
+		"EnableKeyRotation": {"", x1, x3, x3, "", unavailable},
 		"RotateKeyOnDemand": {"", x1, x3, x3, x5, unavailable},
 		"ReplicateKey":      {"", x1, x3, x3, x5, unavailable},
 		"EnableKey":         {"", "", x3, x3, x5, ""}, "DisableKey": {"", "", x3, x3, x5, ""},

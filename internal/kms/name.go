@@ -76,7 +76,7 @@ func (s *Service) named(ctx context.Context, c *call.Call, keyID string) (name, 
 
 // byAlias is the key that an alias of an account means.
 func (s *Service) byAlias(ctx context.Context, c *call.Call, n name, alias string) (name, error) {
-	n.shown = "arn:aws:kms:" + n.region + ":" + n.account + ":" + alias
+	n.shown = aliasARN(n.account, n.region, alias)
 	n.missing = model.NotFound("Alias %s is not found.", n.shown)
 	held, err := s.aliases.Get(ctx, c.Reads, aliasKey(n.account, n.region, alias))
 	if errors.Is(err, store.ErrNotFound) {

@@ -21,13 +21,8 @@ var notServed = []string{
 	"ConnectCustomKeyStore", "CreateCustomKeyStore", "DeleteCustomKeyStore", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
 	"UpdateCustomKeyStore", "GetKeyLastUsage",
 
-	"CancelKeyDeletion", "CreateAlias", "CreateGrant", "DeleteAlias", "DeleteImportedKeyMaterial",
-	"DeriveSharedSecret", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation",
-	"GenerateMac",
-	"GetKeyPolicy", "GetKeyRotationStatus", "GetParametersForImport", "GetPublicKey", "ImportKeyMaterial", "ListAliases",
-	"ListGrants", "ListKeyPolicies", "ListKeyRotations", "ListResourceTags", "ListRetirableGrants", "PutKeyPolicy",
-	"ReplicateKey", "RetireGrant", "RevokeGrant", "RotateKeyOnDemand", "ScheduleKeyDeletion",
-	"Sign", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription", "UpdatePrimaryRegion",
+	"CreateGrant", "DeleteImportedKeyMaterial", "DeriveSharedSecret", "GenerateMac", "GetParametersForImport", "GetPublicKey",
+	"ImportKeyMaterial", "ListGrants", "ListRetirableGrants", "RetireGrant", "RevokeGrant", "Sign",
 	"Verify", "VerifyMac",
 }
 

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -121,4 +122,59 @@ func malformed(fault *policy.SyntaxError) error {
 	}
 	e.Err = fault
 	return e
+}
+
+// policyName is the name of every key's one policy.
+const policyName = "default"
+
+// GetKeyPolicy shows a key's policy as it was put, but for the users and roles
+// in it: they go by the names that they have now, and by their unique ids if
+// they are gone.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
+func (s *Service) GetKeyPolicy(ctx context.Context, c *call.Call, in *model.GetKeyPolicyInput) (*model.GetKeyPolicyOutput, error) {
+	k, err := s.look(ctx, c, *in.KeyId)
+	if err != nil {
+		return nil, err
+	}
+	if deref(in.PolicyName, policyName) != policyName {
+		return nil, model.NotFound("No such policy exists")
+	}
+	if k.Managed {
+		return &model.GetKeyPolicyOutput{Policy: new(managedPolicy(k.account, k.region)), PolicyName: new(policyName)}, nil
+	}
+	var shown string
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		shown, err = iam.ShowPrincipals(tx, k.policyText)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &model.GetKeyPolicyOutput{Policy: &shown, PolicyName: new(policyName)}, nil
+}
+
+// PutKeyPolicy sets a key's policy, in the place of the one it had.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
+func (s *Service) PutKeyPolicy(ctx context.Context, c *call.Call, in *model.PutKeyPolicyInput) (*model.PutKeyPolicyOutput, error) {
+	_, err := s.change(ctx, c, *in.KeyId, func(tx *store.Tx, k *Key) (err error) {
+		if deref(in.PolicyName, policyName) != policyName {
+			return model.UnsupportedOperation("Only default policy is supported")
+		}
+		k.policyText, err = readPolicy(tx, c, k.target(c), *in.Policy, isTrue(in.BypassPolicyLockoutSafetyCheck))
+		return err
+	})
+	return nil, err
+}
+
+// ListKeyPolicies lists the names of a key's policies: there is one.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyPolicies.html
+func (s *Service) ListKeyPolicies(ctx context.Context, c *call.Call, in *model.ListKeyPoliciesInput) (*model.ListKeyPoliciesOutput, error) {
+	k, err := s.look(ctx, c, *in.KeyId)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.page(c, in.Marker, in.Limit, pageLimits{usual: 100, most: 1000}, k.ARN); err != nil {
+		return nil, err
+	}
+	return &model.ListKeyPoliciesOutput{PolicyNames: []string{policyName}, Truncated: new(false)}, nil
 }

@@ -19,17 +19,19 @@ const (
 type need int
 
 const (
-	needEnabled  need = iota // what uses the material
-	needMaterial             // what changes how a key with material works, also a disabled one
-	needLife                 // what changes a key that is to stay
-	needDeletion             // what calls the deletion off
-	needNothing              // what looks, and what takes away
+	needEnabled   need = iota // what uses the material
+	needMaterial              // what changes how a key with material works, also a disabled one
+	needRotatable             // what has a say in rotation, which imported material has none of
+	needLife                  // what changes a key that is to stay
+	needDeletion              // what calls the deletion off
+	needNothing               // what looks, and what takes away
 )
 
 // needs is what operations ask that are not content with nothing less than an
 // enabled key.
 var needs = map[string]need{
 	"EnableKey": needMaterial, "DisableKey": needMaterial,
+	"EnableKeyRotation": needRotatable, "DisableKeyRotation": needRotatable,
 	"CreateAlias": needLife, "UpdateAlias": needLife, "TagResource": needLife, "UntagResource": needLife, "UpdateKeyDescription": needLife,
 	"ScheduleKeyDeletion": needLife, "GetParametersForImport": needLife, "ImportKeyMaterial": needLife, "DeleteImportedKeyMaterial": needLife,
 	"CancelKeyDeletion": needDeletion,
@@ -52,7 +54,7 @@ func (k *Key) ready(op string) *api.Error {
 		return nil
 	case pending:
 		return model.KMSInvalidState("%s is pending deletion.", k.ARN)
-	case n == needLife:
+	case n == needLife, n == needRotatable && k.state == statePendingImport:
 		return nil
 	case k.state == statePendingImport:
 		return model.KMSInvalidState("%s is pending import.", k.ARN)

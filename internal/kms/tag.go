@@ -1,11 +1,13 @@
 package kms
 
 import (
+	"context"
 	"database/sql/driver"
 	"slices"
 	"strings"
 
 	model "azekura/internal/api/kms"
+	"azekura/internal/call"
 	"azekura/internal/policy"
 	"azekura/internal/store"
 )
@@ -93,4 +95,56 @@ func tagValues(set []model.Tag, key string) (values []string, present bool) {
 		}
 	}
 	return values, len(values) > 0
+}
+
+// shown is the tags as answers show them.
+func (t tags) shown() []model.Tag {
+	shown := []model.Tag{}
+	for _, held := range t {
+		shown = append(shown, model.Tag{TagKey: &held.Key, TagValue: &held.Value})
+	}
+	return shown
+}
+
+// TagResource sets tags; a key that is there already gets the new value.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_TagResource.html
+func (s *Service) TagResource(ctx context.Context, c *call.Call, in *model.TagResourceInput) (*model.TagResourceOutput, error) {
+	_, err := s.change(ctx, c, *in.KeyId, func(_ *store.Tx, k *Key) (err error) {
+		k.tags, err = k.tags.with(in.Tags)
+		return err
+	})
+	return nil, err
+}
+
+// UntagResource removes tags by their keys; keys that are not there are
+// ignored.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_UntagResource.html
+func (s *Service) UntagResource(ctx context.Context, c *call.Call, in *model.UntagResourceInput) (*model.UntagResourceOutput, error) {
+	_, err := s.change(ctx, c, *in.KeyId, func(_ *store.Tx, k *Key) error {
+		k.tags = k.tags.without(in.TagKeys)
+		return nil
+	})
+	return nil, err
+}
+
+// ListResourceTags lists the tags of a key, in the order in which they were
+// first set.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_ListResourceTags.html
+func (s *Service) ListResourceTags(ctx context.Context, c *call.Call, in *model.ListResourceTagsInput) (*model.ListResourceTagsOutput, error) {
+	k, err := s.look(ctx, c, *in.KeyId)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.page(c, in.Marker, in.Limit, pageLimits{usual: maxTags, most: maxTags}, k.ARN)
+	if err != nil {
+		return nil, err
+	}
+	shown := k.tags.shown()
+	if at := slices.IndexFunc(shown, func(t model.Tag) bool { return *t.TagKey == p.after }); at >= 0 {
+		shown = shown[at+1:]
+	}
+	out := new(model.ListResourceTagsOutput)
+	out.Tags, out.NextMarker = cut(p, shown, func(t *model.Tag) string { return *t.TagKey })
+	out.Truncated = new(out.NextMarker != nil)
+	return out, nil
 }

@@ -51,10 +51,6 @@ func (s *Service) Resolve(ctx context.Context, c *call.Call, keyID string) (*Key
 	return k, nil
 }
 
-func aliasARN(account, region, alias string) string {
-	return "arn:aws:kms:" + region + ":" + account + ":" + alias
-}
-
 // NewDataKey makes a data key for another wing's caller c, who has to be allowed
 // kms:GenerateDataKey through that wing: in the clear for use now, and encrypted under
 // the key to be kept. The ciphertext opens with the same context only. Errors
@@ -102,13 +98,9 @@ func (s *Service) DecryptDataKey(ctx context.Context, c *call.Call, ciphertext [
 // createManaged makes an account's default key, and returns its ARN. Of several
 // that come at the same time one makes it and all get it.
 func (s *Service) createManaged(ctx context.Context, account, region string, now api.Timestamp) (string, error) {
-	const (
-		year      = 365
-		dayMillis = 24 * 3600 * 1000
-	)
 	k := &Key{
 		ID: newID(false), Managed: true, account: account, region: region, spec: material.SymmetricDefault, usage: material.EncryptDecrypt,
-		origin: originKMS, state: stateEnabled, rotationDays: year, rotateAt: now + year*dayMillis, created: now,
+		origin: originKMS, state: stateEnabled, rotationDays: usualPeriod, rotateAt: now + usualPeriod*dayMillis, created: now,
 		description: "Default key that protects my Secrets Manager data when no other key is defined",
 	}
 	k.ARN = keyARN(account, region, k.ID)

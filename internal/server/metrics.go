@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 
-	"azekura/internal/kms"
 	"azekura/internal/metrics"
 	"azekura/internal/store"
 	"azekura/internal/sts"
@@ -92,7 +91,7 @@ func (m *monitor) close() error {
 }
 
 // watch lets the figures that nobody reports be read where they are.
-func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service, keys *kms.Service) {
+func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service) {
 	m.Watch(metrics.Sources{
 		InFlight: api.InFlight,
 		Queued:   s.db.Queued,
@@ -109,8 +108,8 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service,
 			"policies":    s.users.PolicyCacheStats,
 			"sessions":    door.CacheStats,
 			"accounts":    s.accounts.CacheStats,
-			"kms_keys":    keys.KeyCacheStats,
-			"kms_aliases": keys.AliasCacheStats,
+			"kms_keys":    s.keys.KeyCacheStats,
+			"kms_aliases": s.keys.AliasCacheStats,
 		},
 	})
 }

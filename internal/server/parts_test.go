@@ -206,8 +206,8 @@ func TestPurgeBeginsAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var log strings.Builder
 	s.cfg.Log = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) { log.Write(line); cancel() }), nil))
-	s.purge(ctx)
-	if !strings.Contains(log.String(), "purge secrets") {
+	s.work(ctx)
+	if !strings.Contains(log.String(), "a chore of each minute failed") {
 		t.Errorf("the log says %q", log.String())
 	}
 }

@@ -134,6 +134,7 @@ type Server struct {
 	users    *iam.Service
 	accounts *organizations.Service
 	secrets  *secretsmanager.Service
+	keys     *kms.Service
 	http     *http.Server
 	listener net.Listener
 	monitor  *monitor     // nil if metrics are not served
@@ -176,12 +177,12 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
 		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 16,
 	})
-	keys := kms.New(kms.Config{DB: s.db, Keyring: keyring, Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 32 * 3})
+	s.keys = kms.New(kms.Config{DB: s.db, Keyring: keyring, Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
-		DB: s.db, KMS: keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,
+		DB: s.db, KMS: s.keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,
 	})
 	api := &wire.Handler{Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
-	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API(), keys.API()}
+	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API(), s.keys.API()}
 	for _, service := range services {
 		api.Handle(service)
 		figures.Service(service)
@@ -192,7 +193,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if api.Admit, err = cfg.admit(services); err != nil {
 		return nil, err
 	}
-	s.watch(figures, api, door, keys)
+	s.watch(figures, api, door)
 	s.http = s.newHTTP(api)
 	if s.monitor, err = s.newMonitor(figures); err != nil {
 		return nil, err
@@ -332,7 +333,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer work.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	work.Go(func() { s.purge(ctx) })
+	work.Go(func() { s.work(ctx) })
 	work.Go(func() { s.users.Run(ctx) })
 	if s.monitor != nil { // to the end: how a stop goes is worth seeing
 		defer s.monitor.close()
@@ -378,17 +379,33 @@ func (s *Server) serveBackups(ctx context.Context) {
 	}
 }
 
-// purge deletes for good what is past its recovery window.
-func (s *Server) purge(ctx context.Context) {
+// chores are what the server does by the minute, on one node of several.
+func (s *Server) chores() []chore {
+	return []chore{
+		{s.secrets.Purge, "purged secrets past their recovery window"},
+		{s.keys.Purge, "purged KMS keys past their waiting period"},
+		{s.keys.Rotate, "rotated KMS keys whose rotation was due"},
+	}
+}
+
+// A chore says how much it has done; done is for the log.
+type chore struct {
+	do   func(ctx context.Context, now time.Time) (int, error)
+	done string
+}
+
+func (s *Server) work(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
-		switch n, err := s.secrets.Purge(ctx, time.Now()); {
-		case errors.Is(err, store.ErrUnavailable): // the store has told
-		case err != nil && ctx.Err() == nil:
-			s.cfg.Log.Error("purge secrets", "error", err)
-		case n > 0:
-			s.cfg.Log.Info("purged secrets past their recovery window", "count", n)
+		for _, c := range s.chores() {
+			switch n, err := c.do(ctx, time.Now()); {
+			case errors.Is(err, store.ErrUnavailable): // the store has told
+			case err != nil && ctx.Err() == nil:
+				s.cfg.Log.Error("a chore of each minute failed; the next minute tries again", "chore", c.done, "error", err)
+			case n > 0:
+				s.cfg.Log.Info(c.done, "count", n)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -35,6 +35,8 @@ CREATE TABLE kms_keys (
 	created_at     BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX kms_keys_by_id ON kms_keys (id, region);
+CREATE INDEX kms_keys_by_rotation ON kms_keys (rotate_at) WHERE rotate_at > 0;
+CREATE INDEX kms_keys_by_deletion ON kms_keys (delete_at) WHERE delete_at > 0;
 CREATE UNIQUE INDEX kms_keys_by_account ON kms_keys (account, region, id);
 
 INSERT INTO kms_keys (arn, account, region, id, rev, manager, spec, key_usage, origin, state, description, policy, tags,
