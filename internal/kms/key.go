@@ -3,6 +3,7 @@ package kms
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -41,6 +42,7 @@ type Key struct {
 	bytes    int64            // that the policy takes
 	regions  []string         // of a multi-Region key, in byte order
 	aliases  []string         // in byte order
+	imported imported         // of a key of external origin
 	versions []version        // oldest first; nil in a key that is being changed
 }
 
@@ -143,6 +145,11 @@ func (s *Service) loadRow(tx *store.Tx, region, id, lock string) (*Key, error) {
 			return nil, err
 		}
 	}
+	if k.origin == originExternal {
+		if k.imported, err = selectImport(tx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
 	if k.aliases, err = selectAliasNames(tx, k.ARN); err != nil {
 		return nil, err
 	}
@@ -219,6 +226,12 @@ func (k *Key) metadata() *model.KeyMetadata {
 	}
 	if v := k.newest(); v != nil && k.spec == material.SymmetricDefault {
 		m.CurrentKeyMaterialId = &v.id
+	}
+	if k.origin == originExternal && k.newest() != nil {
+		m.ExpirationModel = new(doesNotExpire)
+		if k.imported.expires != 0 {
+			m.ExpirationModel, m.ValidTo = new(expires), &k.imported.expires
+		}
 	}
 	if k.multiRegion() {
 		m.MultiRegionConfiguration = k.configuration()

@@ -21,9 +21,7 @@ var notServed = []string{
 	"ConnectCustomKeyStore", "CreateCustomKeyStore", "DeleteCustomKeyStore", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
 	"UpdateCustomKeyStore", "GetKeyLastUsage",
 
-	"CreateGrant", "DeleteImportedKeyMaterial", "DeriveSharedSecret", "GenerateMac", "GetParametersForImport", "GetPublicKey",
-	"ImportKeyMaterial", "ListGrants", "ListRetirableGrants", "RetireGrant", "RevokeGrant", "Sign",
-	"Verify", "VerifyMac",
+	"CreateGrant", "ListGrants", "ListRetirableGrants", "RetireGrant", "RevokeGrant",
 }
 
 // Every operation of the model is served or on the list of those that are not.

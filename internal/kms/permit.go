@@ -96,6 +96,9 @@ func (s *Service) permitted(c *call.Call, action string, n name, k *Key, err err
 	case k.gone(api.At(c.Time)), k.account != n.account, k.account != c.Principal.Account && !acrossAccounts[c.Op]:
 		k = nil
 	}
+	if k != nil && k.expired(api.At(c.Time)) {
+		k = k.withoutMaterial()
+	}
 	if k == nil {
 		if err := c.AllowAction(action, n.target(c)); err != nil {
 			return nil, err

@@ -1,8 +1,6 @@
 package kms
 
 import (
-	"strings"
-
 	"azekura/internal/api"
 	"azekura/internal/store"
 )
@@ -92,50 +90,6 @@ func newestMaterial(tx *store.Tx, keyID string) (uint32, error) {
 	return store.One(tx, one[uint32], `SELECT COALESCE(MAX(version), 0) FROM kms_material WHERE key_id = $1`, keyID)
 }
 
-// selectAlias finds the ARN of an alias's key by its aliasKey.
-func selectAlias(tx *store.Tx, key string) (string, error) {
-	account, rest, _ := strings.Cut(key, "/")
-	region, alias, _ := strings.Cut(rest, "/")
-	return store.One(tx, one[string], `SELECT key_arn FROM kms_aliases WHERE account = $1 AND region = $2 AND name = $3`, account, region, alias)
-}
-
-func insertAlias(tx *store.Tx, k *Key, alias string, now api.Timestamp) error {
-	_, err := tx.Exec(`INSERT INTO kms_aliases (account, region, name, key_arn, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)`,
-		k.account, k.region, alias, k.ARN, now)
-	return err
-}
-
-const aliasColumns = `name, key_arn, created_at, updated_at`
-
-func aliasDest(a *alias) []any { return []any{&a.name, &a.keyARN, &a.created, &a.updated} }
-
-// selectAliases reads the aliases whose names follow after, in their order: of
-// a key, or of an account and region if keyARN is "".
-func selectAliases(tx *store.Tx, account, region, keyARN, after string, limit int) ([]alias, error) {
-	if keyARN != "" {
-		return store.Collect(tx, aliasDest, `SELECT `+aliasColumns+` FROM kms_aliases WHERE key_arn = $1 AND name > $2 ORDER BY name LIMIT $3`,
-			keyARN, after, limit)
-	}
-	return store.Collect(tx, aliasDest, `SELECT `+aliasColumns+` FROM kms_aliases WHERE account = $1 AND region = $2 AND name > $3 ORDER BY name LIMIT $4`,
-		account, region, after, limit)
-}
-
-// selectAliasNames reads the names of a key's aliases.
-func selectAliasNames(tx *store.Tx, keyARN string) ([]string, error) {
-	return store.Collect(tx, one[string], `SELECT name FROM kms_aliases WHERE key_arn = $1 ORDER BY name`, keyARN)
-}
-
-func moveAlias(tx *store.Tx, k *Key, name string, now api.Timestamp) error {
-	_, err := tx.Exec(`UPDATE kms_aliases SET key_arn = $4, updated_at = $5 WHERE account = $1 AND region = $2 AND name = $3`,
-		k.account, k.region, name, k.ARN, now)
-	return err
-}
-
-func deleteAlias(tx *store.Tx, k *Key, name string) error {
-	_, err := tx.Exec(`DELETE FROM kms_aliases WHERE account = $1 AND region = $2 AND name = $3`, k.account, k.region, name)
-	return err
-}
-
 // updateRelated writes back what all rows of a multi-Region key have in common.
 func updateRelated(tx *store.Tx, k *Key) error {
 	_, err := tx.Exec(`UPDATE kms_keys SET rev = rev + 1, primary_region = $2, rotation_days = $3, rotate_at = $4 WHERE id = $1`,
@@ -162,6 +116,10 @@ func deleteKey(tx *store.Tx, k *Key) error {
 	if _, err := tx.Exec(`DELETE FROM kms_keys WHERE arn = $1`, k.ARN); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`DELETE FROM kms_material WHERE key_id = $1 AND NOT EXISTS (SELECT 1 FROM kms_keys WHERE id = $1)`, k.ID)
-	return err
+	for _, table := range []string{"kms_material", "kms_imports"} {
+		if _, err := tx.Exec(`DELETE FROM `+table+` WHERE key_id = $1 AND NOT EXISTS (SELECT 1 FROM kms_keys WHERE id = $1)`, k.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

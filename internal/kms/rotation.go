@@ -86,6 +86,9 @@ func (s *Service) GetKeyRotationStatus(ctx context.Context, c *call.Call, in *mo
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html
 func (s *Service) RotateKeyOnDemand(ctx context.Context, c *call.Call, in *model.RotateKeyOnDemandInput) (*model.RotateKeyOnDemandOutput, error) {
 	k, err := s.change(ctx, c, *in.KeyId, func(tx *store.Tx, k *Key) error {
+		if k.origin == originExternal && k.spec == material.SymmetricDefault {
+			return model.KMSInvalidState("No available key material pending rotation for the key: %s.", k.ARN)
+		}
 		if err := k.rotatable(); err != nil {
 			return err
 		}

@@ -384,6 +384,7 @@ func (s *Server) chores() []chore {
 	return []chore{
 		{s.secrets.Purge, "purged secrets past their recovery window"},
 		{s.keys.Purge, "purged KMS keys past their waiting period"},
+		{s.keys.Expire, "deleted imported KMS key material that has expired"},
 		{s.keys.Rotate, "rotated KMS keys whose rotation was due"},
 	}
 }
