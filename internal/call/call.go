@@ -78,8 +78,6 @@ type Target struct {
 	Keys policy.Keys
 	// MustAllow says that Policy has to consent even within one account.
 	MustAllow bool
-	// Granted says that a KMS grant consents in Policy's place.
-	Granted bool
 }
 
 // Allow returns nil if the caller may do the call's own operation on t, and
@@ -119,7 +117,6 @@ func (c *Call) Would(action string, t Target) policy.Decision {
 		ResourceAccount: t.Account,
 		Keys:            func(key string) ([]string, bool) { return c.key(&t, key) },
 		MustAllow:       t.MustAllow,
-		Granted:         t.Granted,
 	}, t.Policy)
 }
 

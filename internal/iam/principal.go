@@ -126,3 +126,35 @@ func entitiesByID(tx *store.Tx, k *kind, ids []string) (map[string]*entity, erro
 
 // maxIDs is how many rows one query names.
 const maxIDs = 512
+
+// StorePrincipal is StorePrincipals for a principal that is named alone: the
+// unique id of the user or role of an ARN, and other ARNs of principals as they
+// are. A *policy.SyntaxError says that it names nobody.
+func StorePrincipal(tx *store.Tx, named string) (string, error) {
+	if !policy.IsPrincipal(named) {
+		return "", unknownPrincipal(named)
+	}
+	return principalID(tx, named)
+}
+
+// PrincipalARNs are the ARNs of those users and roles of stored principals that
+// still exist, by their ids.
+func PrincipalARNs(tx *store.Tx, stored []string) (map[string]string, error) {
+	arns := map[string]string{}
+	for _, k := range []*kind{userKind, roleKind} {
+		var ids []string
+		for _, named := range stored {
+			if kindOf(named) == k {
+				ids = append(ids, named)
+			}
+		}
+		found, err := entitiesByID(tx, k, ids)
+		if err != nil {
+			return nil, err
+		}
+		for id, e := range found {
+			arns[id] = e.arn()
+		}
+	}
+	return arns, nil
+}

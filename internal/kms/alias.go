@@ -161,7 +161,7 @@ func (s *Service) aliased(tx *store.Tx, c *call.Call, alias string) (*Key, error
 	as := *c
 	as.Op = "DeleteAlias" // also to be moved, a key in any state lets it go
 	n := name{account: k.account, region: k.region, id: k.ID, shown: arn, missing: missing}
-	k, err = s.permitted(&as, "kms:"+c.Op, n, k, nil)
+	k, _, err = s.permitted(&as, "kms:"+c.Op, n, k, nil, within(tx))
 	c.Resource, c.Decision = as.Resource, as.Decision
 	return k, err
 }

@@ -29,6 +29,16 @@ func conditionKeys(c *call.Call, k *Key) policy.Keys {
 			return c.ValueIfAny(c.Principal.Account)
 		case "viaservice":
 			return c.ValueIfAny(viaService(c))
+		case "grantoperations":
+			if in, ok := c.Input.(*model.CreateGrantInput); ok {
+				return in.Operations, true
+			}
+			return nil, false
+		case "grantisforawsresource":
+			if _, ok := c.Input.(*model.CreateGrantInput); ok || c.Op == "RevokeGrant" || c.Op == "ListGrants" {
+				return c.Value(strconv.FormatBool(len(c.Via) > 0))
+			}
+			return nil, false
 		case "requestalias":
 			return c.ValueIfAny(requestAlias(c.Input))
 		case "resourcealiases":
@@ -68,28 +78,6 @@ func (k *Key) condition(own string) (value string, present bool) {
 			return "PRIMARY", true
 		}
 		return "REPLICA", k.multiRegion()
-	}
-	return "", false
-}
-
-// inputCondition is a condition key, without its prefix, that is about the
-// request.
-func inputCondition(in any, own string) (value string, present bool) {
-	if in, isCreate := in.(*model.CreateKeyInput); isCreate {
-		switch own {
-		case "bypasspolicylockoutsafetycheck":
-			return strconv.FormatBool(isTrue(in.BypassPolicyLockoutSafetyCheck)), true
-		case "keyspec", "customermasterkeyspec":
-			return string(specOf(in)), true
-		case "keyusage", "customermasterkeyusage":
-			return string(usageOf(in)), true
-		case "keyorigin":
-			return originOf(in), true
-		case "multiregion":
-			return strconv.FormatBool(isTrue(in.MultiRegion)), true
-		case "multiregionkeytype":
-			return "PRIMARY", isTrue(in.MultiRegion)
-		}
 	}
 	return "", false
 }
@@ -154,6 +142,14 @@ func encryptionContext(in any) map[string]string {
 		return in.EncryptionContext
 	case *model.DecryptInput:
 		return in.EncryptionContext
+	case *model.CreateGrantInput:
+		if in.Constraints == nil {
+			return nil
+		}
+		if in.Constraints.EncryptionContextEquals != nil {
+			return in.Constraints.EncryptionContextEquals
+		}
+		return in.Constraints.EncryptionContextSubset
 	case *reEncryptFrom:
 		return in.SourceEncryptionContext
 	case *reEncryptTo:

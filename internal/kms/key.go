@@ -42,6 +42,7 @@ type Key struct {
 	bytes    int64            // that the policy takes
 	regions  []string         // of a multi-Region key, in byte order
 	aliases  []string         // in byte order
+	granted  bool             // has grants
 	imported imported         // of a key of external origin
 	versions []version        // oldest first; nil in a key that is being changed
 }
@@ -151,6 +152,9 @@ func (s *Service) loadRow(tx *store.Tx, region, id, lock string) (*Key, error) {
 		}
 	}
 	if k.aliases, err = selectAliasNames(tx, k.ARN); err != nil {
+		return nil, err
+	}
+	if k.granted, err = hasGrants(tx, k.ARN); err != nil {
 		return nil, err
 	}
 	text := k.policyText

@@ -31,6 +31,7 @@ type Service struct {
 
 	keys      *store.Cache[*Key]   // by cacheKey
 	aliases   *store.Cache[string] // by aliasKey, to the key's ARN
+	grants    *store.Cache[*grantSet]
 	documents policy.Pool
 }
 
@@ -40,8 +41,9 @@ func New(cfg Config) *Service {
 		cfg.CacheBytes = 8 << 20
 	}
 	s := &Service{db: cfg.DB, keyring: cfg.Keyring, regions: cfg.Regions}
-	s.keys = store.NewCache(cfg.DB, cfg.CacheBytes*3/4, (*Key).size, s.loadKey).Checked((*Key).stamp, selectStamps)
+	s.keys = store.NewCache(cfg.DB, cfg.CacheBytes/2, (*Key).size, s.loadKey).Checked((*Key).stamp, selectStamps)
 	s.aliases = store.NewCache(cfg.DB, cfg.CacheBytes/4, func(arn string) int64 { return int64(len(arn)) }, selectAlias)
+	s.grants = store.NewCache(cfg.DB, cfg.CacheBytes/4, (*grantSet).size, s.loadGrants).Checked((*grantSet).stamp, selectStamps)
 	return s
 }
 
@@ -50,3 +52,6 @@ func (s *Service) KeyCacheStats() store.CacheStats { return s.keys.Stats() }
 
 // AliasCacheStats is of the cache of aliases.
 func (s *Service) AliasCacheStats() store.CacheStats { return s.aliases.Stats() }
+
+// GrantCacheStats is of the cache of grants.
+func (s *Service) GrantCacheStats() store.CacheStats { return s.grants.Stats() }

@@ -20,8 +20,6 @@ import (
 var notServed = []string{
 	"ConnectCustomKeyStore", "CreateCustomKeyStore", "DeleteCustomKeyStore", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
 	"UpdateCustomKeyStore", "GetKeyLastUsage",
-
-	"CreateGrant", "ListGrants", "ListRetirableGrants", "RetireGrant", "RevokeGrant",
 }
 
 // Every operation of the model is served or on the list of those that are not.

@@ -33,7 +33,8 @@ func (s *Service) lookAt(ctx context.Context, c *call.Call, action string, n nam
 	if n.id != "" {
 		k, err = s.keys.Get(ctx, c.Reads, cacheKey(n.region, n.id))
 	}
-	return s.permitted(c, action, n, k, err)
+	k, _, err = s.permitted(c, action, n, k, err, s.cached(ctx, c))
+	return k, err
 }
 
 // holder finds the key of an id that a ciphertext names, whoever owns it, for a
@@ -49,13 +50,20 @@ func (s *Service) holder(ctx context.Context, c *call.Call, action, id string, m
 	default:
 		return nil, fmt.Errorf("load the key %s: %w", id, err)
 	}
-	return s.permitted(c, action, n, k, err)
+	k, _, err = s.permitted(c, action, n, k, err, s.cached(ctx, c))
+	return k, err
 }
 
 // change changes the key that a KeyId means, if the call may and the key's
 // state lets it: in one transaction that loads the key, runs edit on it and
 // writes it back. edit may run twice, and starts from the same key each time.
 func (s *Service) change(ctx context.Context, c *call.Call, keyID string, edit func(*store.Tx, *Key) error) (*Key, error) {
+	return s.changeBy(ctx, c, keyID, func(tx *store.Tx, k *Key, _ *grant) error { return edit(tx, k) })
+}
+
+// changeBy is change for who has to know by which grant the call may, nil if it
+// may without one.
+func (s *Service) changeBy(ctx context.Context, c *call.Call, keyID string, edit func(*store.Tx, *Key, *grant) error) (*Key, error) {
 	n, err := s.named(ctx, c, keyID)
 	if err != nil {
 		return nil, err
@@ -66,10 +74,11 @@ func (s *Service) change(ctx context.Context, c *call.Call, keyID string, edit f
 		if n.id != "" {
 			loaded, err = s.loadRow(tx, n.region, n.id, tx.ForUpdate())
 		}
-		if k, err = s.permitted(c, "kms:"+c.Op, n, loaded, err); err != nil {
+		var by *grant
+		if k, by, err = s.permitted(c, "kms:"+c.Op, n, loaded, err, within(tx)); err != nil {
 			return err
 		}
-		if err := edit(tx, k); err != nil {
+		if err := edit(tx, k, by); err != nil {
 			return err
 		}
 		return s.update(tx, k)
@@ -86,43 +95,38 @@ func (s *Service) update(tx *store.Tx, k *Key) error {
 // permitted decides whether the call may have what was found under a name,
 // which is nothing if err is store.ErrNotFound, and then whether the key's
 // state lets it. Who may neither have nor describe the key is not told whether
-// it exists: the denial is the one that there would be if it did not.
-func (s *Service) permitted(c *call.Call, action string, n name, k *Key, err error) (*Key, error) {
+// it exists: the denial is the one that there would be if it did not. by is the
+// grant by which the call may, nil if it may without one.
+func (s *Service) permitted(c *call.Call, action string, n name, k *Key, err error, grants granter) (_ *Key, by *grant, _ error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		k = nil
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case k.gone(api.At(c.Time)), k.account != n.account, k.account != c.Principal.Account && !acrossAccounts[c.Op]:
 		k = nil
 	}
-	if k != nil && k.expired(api.At(c.Time)) {
-		k = k.withoutMaterial()
-	}
 	if k == nil {
 		if err := c.AllowAction(action, n.target(c)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return nil, n.missing
+		return nil, nil, n.missing
 	}
-	if denied := s.allow(c, action, k); denied != nil {
-		if !c.Would("kms:DescribeKey", k.target(c)).Allowed {
-			blind := *c // the call itself keeps the decision that was made, for the log
-			denied = cmp.Or(blind.AllowAction(action, n.target(c)), denied)
-		}
-		return nil, denied
+	if k.expired(api.At(c.Time)) {
+		k = k.withoutMaterial()
+	}
+	by, err = s.allow(c, action, k, grants)
+	if _, denied := errors.AsType[*api.Error](err); denied && !c.Would("kms:DescribeKey", k.target(c)).Allowed {
+		blind := *c // the call itself keeps the decision that was made, for the log
+		return nil, nil, cmp.Or(blind.AllowAction(action, n.target(c)), err)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	if refused := k.ready(c.Op); refused != nil {
-		return nil, refused
+		return nil, nil, refused
 	}
-	return k, nil
-}
-
-// allow decides about a key that is there: the key's policy has to consent, by
-// itself or by leaving it to the account's own policies.
-// https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
-func (s *Service) allow(c *call.Call, action string, k *Key) error {
-	return c.AllowAction(action, k.target(c))
+	return k, by, nil
 }
 
 // target is the key as policies see it.

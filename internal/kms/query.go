@@ -24,6 +24,10 @@ func selectKey(tx *store.Tx, region, id, lock string) (*Key, error) {
 // selectStamps reads the revs of keys by their ARNs.
 const selectStamps = `SELECT arn, rev FROM kms_keys WHERE arn = ANY($1)`
 
+func selectRev(tx *store.Tx, keyARN string) (int64, error) {
+	return store.One(tx, one[int64], `SELECT rev FROM kms_keys WHERE arn = $1`, keyARN)
+}
+
 // selectRegions reads in which regions a multi-Region key is.
 func selectRegions(tx *store.Tx, id string) ([]string, error) {
 	return store.Collect(tx, one[string], `SELECT region FROM kms_keys WHERE id = $1 ORDER BY region`, id)

@@ -83,7 +83,7 @@ func (s *Service) UpdatePrimaryRegion(ctx context.Context, c *call.Call, in *mod
 		n := name{account: k.account, region: there.Region, id: k.ID, shown: keyARN(k.account, there.Region, k.ID)}
 		n.missing = model.NotFound("Key '%s' does not exist", n.shown)
 		replica, err := s.loadRow(tx, n.region, n.id, tx.ForUpdate())
-		if replica, err = s.permitted(&there, "kms:"+c.Op, n, replica, err); err != nil {
+		if replica, _, err = s.permitted(&there, "kms:"+c.Op, n, replica, err, within(tx)); err != nil {
 			return err
 		}
 		k.primary = replica.region

@@ -141,3 +141,7 @@ func isHost(s string) bool {
 	return !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && len(s) <= 253 &&
 		isOnly(s, lowers+digits+"-.")
 }
+
+// IsPrincipal says whether a text names a principal of AWS as a policy's
+// "Principal": {"AWS": ...} does, and not everyone.
+func IsPrincipal(text string) bool { return text != "*" && new(principals).addAWS(text) }

@@ -110,6 +110,7 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service)
 			"accounts":    s.accounts.CacheStats,
 			"kms_keys":    s.keys.KeyCacheStats,
 			"kms_aliases": s.keys.AliasCacheStats,
+			"kms_grants":  s.keys.GrantCacheStats,
 		},
 	})
 }
