@@ -78,6 +78,9 @@ type Target struct {
 	Keys policy.Keys
 	// MustAllow says that Policy has to consent even within one account.
 	MustAllow bool
+	// Granted says that the resource's owner consents to the very caller, beyond
+	// what Policy says. Statements that deny hold.
+	Granted bool
 }
 
 // Allow returns nil if the caller may do the call's own operation on t, and
@@ -117,6 +120,7 @@ func (c *Call) Would(action string, t Target) policy.Decision {
 		ResourceAccount: t.Account,
 		Keys:            func(key string) ([]string, bool) { return c.key(&t, key) },
 		MustAllow:       t.MustAllow,
+		Granted:         t.Granted,
 	}, t.Policy)
 }
 

@@ -209,3 +209,19 @@ func (s *Service) related(tx *store.Tx, k *Key) {
 		s.keys.Changed(tx, cacheKey(k.region, k.ID))
 	}
 }
+
+// A Doomed is a key that is scheduled for deletion.
+type Doomed struct {
+	ARN  string
+	Ends api.Timestamp // 0 for a primary key that waits for its replicas to be gone
+}
+
+// Doomed lists the keys of all accounts and regions that are scheduled for
+// deletion, in the order of their ARNs.
+func (s *Service) Doomed(ctx context.Context, now time.Time) (doomed []Doomed, err error) {
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		doomed, err = selectDoomed(tx, api.At(now))
+		return err
+	})
+	return doomed, err
+}

@@ -131,7 +131,15 @@ func (s *Service) permitted(c *call.Call, action string, n name, k *Key, err err
 
 // target is the key as policies see it.
 func (k *Key) target(c *call.Call) call.Target {
-	return call.Target{ARN: k.ARN, Account: k.account, Policy: k.policy, Keys: conditionKeys(c, k), MustAllow: true}
+	return call.Target{ARN: k.ARN, Account: k.account, Policy: k.policy, Keys: conditionKeys(c, k), MustAllow: true, Granted: k.serves(c)}
+}
+
+// serves says whether the key is the default key of the service through which
+// its own account calls. Whoever may use the service may use that key: AWS asks
+// for no permission on KMS, so boundaries and session policies that speak of
+// the service alone must not be in the way either.
+func (k *Key) serves(c *call.Call) bool {
+	return k.Managed && k.account == c.Principal.Account && viaService(c) == "secretsmanager."+c.Region+".amazonaws.com"
 }
 
 // target is what a name stands for, as policies see it if there is no such key:

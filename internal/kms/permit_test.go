@@ -120,3 +120,29 @@ func TestNames(t *testing.T) {
 		refuse(w, w.DescribeKey, &model.DescribeKeyInput{KeyId: &name}, "NotFoundException", text)
 	}
 }
+
+// Who may use Secrets Manager may use its default key through it, whatever
+// bounds their sessions; a statement that denies holds.
+func TestTheDefaultKeyNeedsNoPermission(t *testing.T) {
+	w := newWorld(t)
+	key := defaultKey(t, w.Service, w.from(account, region))
+	narrow := granting(t, `{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}`)
+	for name, tt := range map[string]struct {
+		policies *policy.Set
+		service  string
+		allowed  bool
+	}{
+		"no policies":             {&policy.Set{}, "secretsmanager", true},
+		"a session policy":        {narrow.WithSession(passed(t, `{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}`)), "secretsmanager", true},
+		"a boundary":              {narrow.WithBoundary(passed(t, `{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}`)), "secretsmanager", true},
+		"denied":                  {granting(t, `{"Effect":"Deny","Action":"kms:*","Resource":"*"}`), "secretsmanager", false},
+		"denied to the session":   {narrow.WithSession(passed(t, `{"Effect":"Deny","Action":"kms:*","Resource":"*"}`)), "secretsmanager", false},
+		"through another service": {narrow, "ssm", false},
+	} {
+		c := w.from(account, region)
+		c.Policies, c.Service = tt.policies, tt.service
+		if _, _, err := w.NewDataKey(t.Context(), c, key, nil); (err == nil) != tt.allowed {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -127,3 +127,9 @@ func deleteKey(tx *store.Tx, k *Key) error {
 	}
 	return nil
 }
+
+// selectDoomed reads the keys that are scheduled for deletion.
+func selectDoomed(tx *store.Tx, now api.Timestamp) ([]Doomed, error) {
+	return store.Collect(tx, func(d *Doomed) []any { return []any{&d.ARN, &d.Ends} },
+		`SELECT arn, delete_at FROM kms_keys WHERE window_days > 0 AND (delete_at = 0 OR delete_at > $1) ORDER BY arn`, now)
+}

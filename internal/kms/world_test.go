@@ -80,11 +80,17 @@ func (w *world) again() *Service {
 // granting is the policies of a caller: one, with a statement.
 func granting(t *testing.T, statement string) *policy.Set {
 	t.Helper()
+	return policy.NewSet(passed(t, statement))
+}
+
+// passed is a policy of one statement.
+func passed(t *testing.T, statement string) policy.Policy {
+	t.Helper()
 	d, err := policy.Parse(document(statement), policy.Identity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return policy.NewSet(policy.Policy{Name: "mine", Document: d})
+	return policy.Policy{Name: "mine", Document: d}
 }
 
 func document(statement string) string {

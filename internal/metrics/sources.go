@@ -15,6 +15,7 @@ type Sources struct {
 	InFlight func() int64  // requests
 	Queued   func() int    // changes that wait to be written
 	Slowed   func() uint64 // requests refused unseen after too many wrong signatures
+	Losing   func() int64  // secrets whose KMS key is scheduled for deletion
 	Caches   map[string]func() store.CacheStats
 
 	WrongPasswords, WrongCodes func() uint64 // guesses, or slips, of users
@@ -46,6 +47,10 @@ func (m *Metrics) Watch(s Sources) {
 			Name: "azekura_wrong_mfa_codes_total",
 			Help: "Codes of multi-factor devices that were wrong, or used before.",
 		}, func() float64 { return float64(s.WrongCodes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "azekura_secrets_losing_their_key",
+			Help: "Secrets under a KMS key that is scheduled for deletion, as of the last minute.",
+		}, func() float64 { return float64(s.Losing()) }),
 		caches(s.Caches),
 		pool(s.Pool),
 	)

@@ -70,7 +70,7 @@ type Request struct {
 	// MustAllow says that the resource's policy has to consent even within one
 	// account: a role's trust policy, a KMS key's policy.
 	MustAllow bool
-	// Granted says that a KMS grant stands for the resource's consent to this
-	// very principal. It never overrules a statement that denies.
+	// Granted says that the resource's owner consents to this very principal in
+	// another way than by the policy. It never overrules a statement that denies.
 	Granted bool
 }

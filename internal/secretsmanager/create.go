@@ -39,6 +39,9 @@ func (s *Service) CreateSecret(ctx context.Context, c *call.Call, in *model.Crea
 	sec := blank(c, in, key)
 	sec.fullARN = sec.arn()
 	c.Resource = sec.arn()
+	if err := s.probe(ctx, c, key, sec.arn()); err != nil {
+		return nil, err
+	}
 	var v *version
 	if value != nil {
 		sealed, err := s.seal(ctx, c, key, sec.arn(), *in.ClientRequestToken, value)

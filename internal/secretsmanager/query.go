@@ -66,9 +66,11 @@ func selectDue(tx *store.Tx, now api.Timestamp, limit int) ([]secret, error) {
 		WHERE deleted_at IS NOT NULL AND deleted_at <= $1 ORDER BY deleted_at LIMIT $2`+tx.ForUpdate(), now, limit)
 }
 
-// touchSecret notes a read on the day that starts at day.
-func touchSecret(tx *store.Tx, id, versionID string, day api.Timestamp) error {
-	if _, err := tx.Exec(`UPDATE secrets SET rev = rev + 1, accessed_at = $2 WHERE id = $1 AND accessed_at <= $2`, id, day); err != nil {
+// touchSecret notes a read on the day that starts at day, and by whom if it is
+// the first of that day.
+func touchSecret(tx *store.Tx, id, versionID string, day api.Timestamp, by string) error {
+	if _, err := tx.Exec(`UPDATE secrets SET rev = rev + 1, accessed_by = CASE WHEN accessed_at < $2 THEN $3 ELSE accessed_by END, accessed_at = $2
+		WHERE id = $1 AND accessed_at <= $2`, id, day, by); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`UPDATE secret_versions SET accessed_at = $3 WHERE secret_id = $1 AND version_id = $2 AND accessed_at < $3`, id, versionID, day)
@@ -206,4 +208,27 @@ func deleteDeprecated(tx *store.Tx, s *secret, before api.Timestamp, limit int) 
 		SELECT v.version_id FROM secret_versions v WHERE v.secret_id = $%[2]d AND v.created_at <= $%[3]d AND v.version_id NOT IN %[1]s
 		ORDER BY v.created_at, v.version_id LIMIT $%[4]d)`, store.InList(n), n+1, n+2, n+3),
 		append(store.Args(ids), s.id, before, limit)...)
+}
+
+// resealVersion writes what another key makes of a version.
+func resealVersion(tx *store.Tx, secretID string, v *version) error {
+	_, err := tx.Exec(`UPDATE secret_versions SET kms_key = $3, data_key = $4, value = $5 WHERE secret_id = $1 AND version_id = $2`,
+		secretID, v.id, v.kmsKey, v.dataKey, v.value)
+	return err
+}
+
+func selectGuarded(tx *store.Tx, keyARN string, limit int) ([]Guarded, error) {
+	type row struct {
+		account, region, name, suffix string
+		Guarded
+	}
+	rows, err := store.Collect(tx, func(r *row) []any { return []any{&r.account, &r.region, &r.name, &r.suffix, &r.LastRead, &r.Reader} },
+		`SELECT account, region, name, suffix, accessed_at, accessed_by FROM secrets
+			WHERE id IN (SELECT secret_id FROM secret_versions WHERE kms_key = $1 AND kms_key <> '') ORDER BY id LIMIT $2`, keyARN, limit)
+	var guarded []Guarded
+	for _, r := range rows {
+		r.ARN = arnOf(r.account, r.region, r.name, r.suffix)
+		guarded = append(guarded, r.Guarded)
+	}
+	return guarded, err
 }

@@ -81,24 +81,18 @@ func (s *Service) seal(ctx context.Context, c *call.Call, key *kms.Key, arn, ver
 		value:   envelope.Seal(&dataKey, value.text, valueAAD(arn, versionID, value.kind)),
 		created: api.At(c.Time),
 	}
-	if !key.Managed {
-		v.kmsKey = key.ARN
-	}
+	v.kmsKey = keyOf(key)
 	return v, nil
 }
 
 // open decrypts a version of a secret. It must not be called in a transaction.
-// A reader of another account, who has both sides' permission, is let in under
-// the default key, too: AWS wants a customer's key for that, and there are none.
+// What is under the default key is for its own account alone.
 func (s *Service) open(ctx context.Context, c *call.Call, sec *secret, v *version) (*plaintext, error) {
-	by := c
 	if v.kmsKey == "" && sec.account != c.Principal.Account {
-		owner := *c
-		owner.Principal.Account = sec.account
-		by = &owner
+		return nil, errDefaultKeyAcrossAccounts()
 	}
 	arn := sec.arn()
-	dataKey, err := s.kms.DecryptDataKey(ctx, by, v.dataKey, keyContext(arn, v.id))
+	dataKey, err := s.kms.DecryptDataKey(ctx, c, v.dataKey, keyContext(arn, v.id))
 	if err != nil {
 		return nil, decryptionFailure(err)
 	}
@@ -136,16 +130,27 @@ func encryptionFailure(c *call.Call, err error) error {
 	if !ok {
 		return err
 	}
+	if e.Code == errKMSDenied().Code {
+		return errKMSDenied()
+	}
 	return model.EncryptionFailure("Secrets Manager can't encrypt the secret value: %s (Service: AWSKMS; Status Code: %d; Error Code: %s; Request ID: %s)",
 		e.Message, e.Status, e.Code, c.ID)
 }
 
 func decryptionFailure(err error) error {
-	if _, ok := errors.AsType[*api.Error](err); !ok {
+	e, ok := errors.AsType[*api.Error](err)
+	if !ok {
 		return err
+	}
+	if e.Code == errKMSDenied().Code {
+		return errKMSDenied()
 	}
 	return errUndecryptable(err)
 }
+
+// errKMSDenied is for who may have the secret and may not use its key. It does
+// not name the key.
+func errKMSDenied() *api.Error { return api.AccessDenied("Access to KMS is not allowed") }
 
 func errUndecryptable(cause error) error {
 	e := model.DecryptionFailure("Secrets Manager can't decrypt the protected secret text using the provided KMS key.")
@@ -257,7 +262,7 @@ func (s *Service) touch(ctx context.Context, c *call.Call, sec *secret, v *versi
 	}
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		s.cache.Changed(tx, sec.key())
-		return touchSecret(tx, sec.id, v.id, today)
+		return touchSecret(tx, sec.id, v.id, today, c.Principal.ARN)
 	})
 	if err != nil {
 		s.noteAgain.Store(int64(now) + notePause.Milliseconds())

@@ -11,6 +11,7 @@ import (
 	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
+	"azekura/internal/kms"
 	"azekura/internal/store"
 )
 
@@ -27,8 +28,9 @@ type newVersion struct {
 	value  *plaintext
 	stages []string
 
-	keyID       *string // a new key for the secret, or nil
-	description *string // a new description, or nil
+	keyID       *string   // a new key for the secret, or nil
+	fresh       []version // what the new key makes of the secret's other versions
+	description *string   // a new description, or nil
 }
 
 // errMoved says that a secret changed between the sealing of a value for it
@@ -57,28 +59,29 @@ func (s *Service) addVersion(ctx context.Context, c *call.Call, secretID string,
 }
 
 func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID string, n newVersion) (*secret, *version, error) {
-	seen, err := s.glance(ctx, c, secretID)
+	find := s.glance
+	if n.keyID != nil {
+		find = s.authorized // with its versions
+	}
+	seen, err := find(ctx, c, secretID)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := seen.alive(); err != nil {
 		return nil, nil, err
 	}
-	keyID := seen.kmsKeyID
-	if n.keyID != nil {
-		keyID = *n.keyID
-	}
-	if seen.account != c.Principal.Account && keyID == "" {
-		return nil, nil, errDefaultKeyAcrossAccounts()
-	}
-	key, err := s.resolveKey(ctx, c, keyID)
+	key, err := s.keyFor(ctx, c, seen, n.keyID)
 	if err != nil {
 		return nil, nil, err
 	}
-	if seen.account != c.Principal.Account && key.Managed { // the caller's own, by one of its names
-		return nil, nil, errDefaultKeyAcrossAccounts()
+	if n.keyID != nil {
+		if n.fresh, err = s.rekey(ctx, c, seen, key); err != nil {
+			return nil, nil, err
+		}
+		n.keyID = new(storedKeyID(*n.keyID, key))
+	} else {
+		n.keyID = new(storedKeyID(seen.kmsKeyID, key))
 	}
-	n.keyID = new(storedKeyID(keyID, key))
 	v, err := s.seal(ctx, c, key, seen.arn(), n.id, n.value)
 	if err != nil {
 		return nil, nil, err
@@ -90,11 +93,38 @@ func (s *Service) tryAddVersion(ctx context.Context, c *call.Call, secretID stri
 	return sec, &v, err
 }
 
+// keyFor finds the key that a secret's next value is sealed with: that of a
+// KmsKeyId, or the secret's own if it is nil.
+func (s *Service) keyFor(ctx context.Context, c *call.Call, sec *secret, keyID *string) (*kms.Key, error) {
+	id := sec.kmsKeyID
+	if keyID != nil {
+		id = *keyID
+	}
+	foreign := sec.account != c.Principal.Account
+	if foreign && id == "" {
+		return nil, errDefaultKeyAcrossAccounts()
+	}
+	key, err := s.resolveKey(ctx, c, id)
+	if err == nil && foreign && key.Managed { // the caller's own, by one of its names
+		return nil, errDefaultKeyAcrossAccounts()
+	}
+	return key, err
+}
+
+// rekey is reencrypt with a probe of the key before.
+func (s *Service) rekey(ctx context.Context, c *call.Call, sec *secret, key *kms.Key) ([]version, error) {
+	if err := s.probe(ctx, c, key, sec.arn()); err != nil {
+		return nil, err
+	}
+	return s.reencrypt(ctx, c, sec, key)
+}
+
 // addAsSeen adds a version in two statements, if nobody has changed the secret
 // since it was seen: the row is written where it still has that rev, for which
 // the call was allowed.
 func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *version) (*secret, error) {
 	sec := new(*seen)
+	sec.versions = replaced(seen.versions, n.fresh)
 	if sec.held >= maxVersions || sec.receive(v, n) != nil {
 		return nil, errAnew
 	}
@@ -105,6 +135,9 @@ func (s *Service) addAsSeen(ctx context.Context, seen *secret, n newVersion, v *
 		done, err := updateVersions(tx, sec)
 		if err == nil && done {
 			done, err = insertVersion(tx, sec.id, v)
+		}
+		if err == nil && done {
+			err = putFresh(tx, sec.id, n.fresh)
 		}
 		if err == nil && !done {
 			return errAnew
@@ -152,7 +185,7 @@ func (s *Service) addLocked(ctx context.Context, c *call.Call, secretID string, 
 		if err := sec.alive(); err != nil {
 			return err
 		}
-		if sec.id != seen.id || sec.kmsKeyID != seen.kmsKeyID {
+		if sec.id != seen.id || sec.kmsKeyID != seen.kmsKeyID || n.fresh != nil && sec.rev != seen.rev {
 			return errMoved
 		}
 		there, err := versionByID(tx, sec, n.id)
@@ -167,6 +200,9 @@ func (s *Service) addLocked(ctx context.Context, c *call.Call, secretID string, 
 		default:
 			there.stages = sec.stages.of(there.id)
 			return nil
+		}
+		if err == nil {
+			err = putFresh(tx, sec.id, n.fresh)
 		}
 		if err != nil {
 			return err

@@ -97,6 +97,7 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service)
 		Queued:   s.db.Queued,
 		Slowed:   door.Slowed,
 		Pool:     s.db.Pool,
+		Losing:   s.losing.Load,
 
 		WrongPasswords: s.users.WrongPasswords,
 		WrongCodes:     door.WrongCodes,

@@ -142,6 +142,7 @@ type Server struct {
 	backups  *backupDoor  // nil if nothing is kept
 	env      []Variable
 	stopping atomic.Bool
+	losing   atomic.Int64 // secrets whose KMS key is scheduled for deletion
 }
 
 // New builds a server, from the root key up, and opens its address; nothing is
@@ -383,6 +384,7 @@ func (s *Server) serveBackups(ctx context.Context) {
 func (s *Server) chores() []chore {
 	return []chore{
 		{s.secrets.Purge, "purged secrets past their recovery window"},
+		{s.losses(), ""},
 		{s.keys.Purge, "purged KMS keys past their waiting period"},
 		{s.keys.Expire, "deleted imported KMS key material that has expired"},
 		{s.keys.Rotate, "rotated KMS keys whose rotation was due"},
@@ -398,8 +400,9 @@ type chore struct {
 func (s *Server) work(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
+	chores := s.chores()
 	for {
-		for _, c := range s.chores() {
+		for _, c := range chores {
 			switch n, err := c.do(ctx, time.Now()); {
 			case errors.Is(err, store.ErrUnavailable): // the store has told
 			case err != nil && ctx.Err() == nil:

@@ -15,17 +15,25 @@ import (
 	"azekura/test/deployment"
 )
 
-// policies writes those of docs/access.md to files of a directory, each named
-// by the heading above it: "Only from your network" is in
+// policies writes those of docs/access.md and docs/kms.md to files of a
+// directory, each named by the heading above it: "Only from your network" is in
 // only-from-your-network.json, and the next one there in
 // only-from-your-network-2.json.
 func policies(t *testing.T) string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/access.md")
+	dir := t.TempDir()
+	for _, page := range []string{"access", "kms"} {
+		policiesOf(t, dir, "../../docs/"+page+".md")
+	}
+	return dir
+}
+
+func policiesOf(t *testing.T, dir, file string) {
+	t.Helper()
+	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	for _, section := range strings.Split(string(page), "\n## ")[1:] {
 		heading, text, _ := strings.Cut(section, "\n")
 		name := strings.Trim(regexp.MustCompile(`[^a-z]+`).ReplaceAllString(strings.ToLower(heading), "-"), "-")
@@ -39,7 +47,6 @@ func policies(t *testing.T) string {
 			}
 		}
 	}
-	return dir
 }
 
 // Who may do what, told by boto3 with the policies of docs/access.md.

@@ -154,6 +154,21 @@ func TestBoto3IAM(t *testing.T) {
 	program(t, python, "python/iam.py")
 }
 
+// Who encrypts with the AWS Encryption SDKs, or by KMS itself, binds what is
+// encrypted to a context.
+func TestEncryptionInPython(t *testing.T) {
+	t.Parallel()
+	python := cache(t, "venv/bin/python")
+	need(t, "aws-encryption-sdk", python)
+	program(t, python, "python/encryption.py")
+}
+
+func TestEncryptionInJavaScript(t *testing.T) {
+	t.Parallel()
+	need(t, "@aws-crypto/client-node", "js/node_modules/@aws-crypto/client-node", "js/node_modules/@aws-sdk/client-kms")
+	program(t, "node", "js/encryption.mjs")
+}
+
 func TestGoSDK(t *testing.T) {
 	t.Parallel()
 	need(t, "aws-sdk-go-v2", cache(t, "go-client"))

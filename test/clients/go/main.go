@@ -92,6 +92,7 @@ func run(ctx context.Context) error {
 		{"delete and restore", l.deleteAndRestore},
 		{"force delete", l.forceDelete},
 		{"empty name", l.emptyName},
+		{"KMS keys", l.keys},
 		{"wrong secret key", l.wrongSecretKey},
 		{"unknown access key", l.unknownAccessKey},
 		{"region not served", l.regionNotServed},

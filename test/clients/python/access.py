@@ -18,7 +18,7 @@ PREFIX = os.environ["PREFIX"]
 ACCOUNT = "111111111111"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 admin = boto3.Session()
-iam, secrets, sts, organizations = (admin.client(name) for name in ("iam", "secretsmanager", "sts", "organizations"))
+iam, secrets, sts, organizations, kms = (admin.client(name) for name in ("iam", "secretsmanager", "sts", "organizations", "kms"))
 
 
 def check(what, true):
@@ -253,12 +253,17 @@ def second_factor():
     refused("AccessDenied", "MultiFactorAuthentication failed", ann.client("sts").get_session_token, **factor)
 
 
+def documented_key(other):
+    return documented("a-key-that-another-account-uses", **{"222222222222": other})
+
+
 def accounts():
     """What another account does with a secret of ours, once both sides allow it."""
     status = organizations.create_account(AccountName=PREFIX, Email=PREFIX.lower() + "@example.com")["CreateAccountStatus"]
     other = status["AccountId"]
     inside = assume(f"arn:aws:iam::{other}:role/OrganizationAccountAccessRole")
-    arn = secret("shared")
+    key = kms.create_key(Policy=documented_key(other))["KeyMetadata"]["Arn"]
+    arn = secrets.create_secret(Name=PREFIX + "/shared", SecretString="hunter2", KmsKeyId=key)["ARN"]
     theirs = role("reader", allow("iam:*"), trusted=other, made_by=inside.client("iam"))
     app = assume(theirs, by=inside)
     ask = app.client("secretsmanager").describe_secret
@@ -270,6 +275,8 @@ def accounts():
     inside.client("iam").put_role_policy(RoleName=PREFIX + "-reader", PolicyName="own",
                                          PolicyDocument=allow("secretsmanager:*", resource=arn))
     check("both sides allow", ask(SecretId=arn)["ARN"] == arn)
+    refused("AccessDeniedException", "Access to KMS is not allowed", app.client("secretsmanager").get_secret_value, SecretId=arn)
+    inside.client("iam").put_role_policy(RoleName=PREFIX + "-reader", PolicyName="key", PolicyDocument=allow("kms:Decrypt", resource=key))
     check("the value, too", value(app, arn) == "hunter2")
     refused("ResourceNotFoundException", "can't find", inside.client("secretsmanager").describe_secret, SecretId=PREFIX + "/shared")
     refused("AccessDeniedException", because("secretsmanager:PutSecretValue", "resource-based"),
