@@ -9,6 +9,11 @@ FUZZTIME := 10s
 # make build TAGS=pkcs11 is a server that can ask an HSM. It takes a C compiler,
 # and runs only where the C library it was linked with is.
 TAGS :=
+# The version of Go's cryptographic module that builds and tests take, and which
+# turns FIPS 140-3 mode on: the one that has a certificate. docs/security.md
+# tells what that means; make build GOFIPS140=off leaves it out.
+export GOFIPS140 ?= v1.0.0
+
 export CGO_ENABLED ?= $(if $(findstring pkcs11,$(TAGS)),1,0)
 
 .PHONY: help build run test install lint check fuzz bench generate clean

@@ -128,7 +128,7 @@ func TestBackupToAFullDisk(t *testing.T) {
 }
 
 func TestProcessKeepsToItself(t *testing.T) {
-	p := start(t, "--dev")
+	p := start(t, "--data-dir", filepath.Join(t.TempDir(), "data"))
 	proc := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid))
 	for file, line := range map[string]string{
 		"status": `(?m)^Umask:\s+0077$`,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,9 @@ func serverVerb() *cobra.Command {
 			cfg, err := load(cmd.Flags(), file, os.Getenv)
 			if err != nil {
 				return err
+			}
+			if cfg.dev && fips140.Enforced() {
+				return errors.New("--dev takes test/test for credentials, which are shorter than GODEBUG=fips140=only lets a key be: set fips140=on, or use a data directory")
 			}
 			if cfg.dev && cmd.Flags().Changed("data-dir") {
 				return errors.New("--dev keeps nothing on disk: leave --data-dir out, or leave --dev out to keep what you store")

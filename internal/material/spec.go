@@ -6,7 +6,10 @@
 // PKCS #8 (RFC 5958). Parse makes them ready for use.
 package material
 
-import "slices"
+import (
+	"crypto/fips140"
+	"slices"
+)
 
 // A Spec is a key spec, and says what material a key has.
 // https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html
@@ -50,8 +53,14 @@ var shapes = func() map[Spec]shape {
 		SymmetricDefault: {map[Usage][]string{EncryptDecrypt: {"SYMMETRIC_DEFAULT"}}, 256},
 		Ed25519:          {map[Usage][]string{SignVerify: {"ED25519_SHA_512", "ED25519_PH_SHA_512"}}, 256},
 	}
+	// OAEP with SHA-1 is left out where the library refuses it, so that a caller
+	// is told that there is no such algorithm.
+	oaep := []string{"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"}
+	if fips140.Enforced() {
+		oaep = oaep[1:]
+	}
 	rsa := map[Usage][]string{
-		EncryptDecrypt: {"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"},
+		EncryptDecrypt: oaep,
 		SignVerify: {
 			"RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PKCS1_V1_5_SHA_384", "RSASSA_PKCS1_V1_5_SHA_512",
 			"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512",

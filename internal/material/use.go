@@ -123,8 +123,8 @@ func (s Spec) MaxPlaintext(algorithm string) int {
 }
 
 // Encrypt encrypts under the public half of an RSA key, with OAEP (RFC 8017
-// section 7.1). Errors are ErrAlgorithm and ErrTooLong, or the library's where
-// it refuses SHA-1, as under GODEBUG=fips140=only.
+// section 7.1). Errors are ErrAlgorithm, also for SHA-1 under
+// GODEBUG=fips140=only, and ErrTooLong.
 func (k *Key) Encrypt(algorithm string, plaintext []byte) ([]byte, error) {
 	private, ok := k.signer.(*rsa.PrivateKey)
 	limit := k.spec.MaxPlaintext(algorithm)

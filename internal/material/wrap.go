@@ -3,6 +3,7 @@ package material
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/rsa"
 	"crypto/subtle"
 	"encoding/binary"
@@ -38,8 +39,12 @@ func (k *Key) Unwrap(algorithm string, wrapped []byte) ([]byte, error) {
 	return unwrapPadded(kek, wrapped[private.Size():])
 }
 
-// IsWrapping says whether Unwrap knows an algorithm.
+// IsWrapping says whether Unwrap knows an algorithm. Those with SHA-1 it does
+// not under GODEBUG=fips140=only.
 func IsWrapping(algorithm string) bool {
+	if fips140.Enforced() && strings.HasSuffix(algorithm, "_SHA_1") {
+		return false
+	}
 	return strings.HasPrefix(algorithm, "RSAES_OAEP_SHA_") || strings.HasPrefix(algorithm, "RSA_AES_KEY_WRAP_SHA_")
 }
 

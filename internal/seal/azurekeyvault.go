@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -184,6 +186,9 @@ func (k *azureKey) token(ctx context.Context) (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.tokens == nil {
+		if err := azureAllowed(os.Getenv); err != nil {
+			return "", err
+		}
 		found, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
 			ClientOptions: azcore.ClientOptions{Transport: k.client, Retry: policy.RetryOptions{MaxRetries: -1}},
 		})
@@ -197,6 +202,22 @@ func (k *azureKey) token(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("find credentials: %s", legible(err.Error()))
 	}
 	return token.Token, nil
+}
+
+// azureAllowed refuses the two credentials that Azure's library identifies a
+// certificate for by its SHA-1, where that would end the process.
+func azureAllowed(getenv func(string) string) error {
+	if !fips140.Enforced() {
+		return nil
+	}
+	const instead = "which GODEBUG=fips140=only does not allow: use another credential, or fips140=on"
+	switch {
+	case getenv("IDENTITY_SERVER_THUMBPRINT") != "":
+		return errors.New("find credentials: those of Service Fabric take SHA-1, " + instead)
+	case strings.EqualFold(getenv("AZURE_TENANT_ID"), "adfs") && getenv("AZURE_CLIENT_CERTIFICATE_PATH") != "":
+		return errors.New("find credentials: a certificate for AD FS takes SHA-1, " + instead)
+	}
+	return nil
 }
 
 func explainAzure(no *refusal, text []byte) {

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -452,5 +453,21 @@ func TestAWSWebIdentity(t *testing.T) {
 		if got, err := parseAssumed(200, []byte(text)); err == nil {
 			t.Errorf("%q is read as %v", text, got)
 		}
+	}
+}
+
+// A credential that Azure's library would end the process for is refused where
+// Go allows no SHA-1.
+func TestAzureCredentialsOfFIPS(t *testing.T) {
+	for _, set := range []map[string]string{
+		{"IDENTITY_SERVER_THUMBPRINT": "aa"},
+		{"AZURE_TENANT_ID": "adfs", "AZURE_CLIENT_CERTIFICATE_PATH": "cert.pem"},
+	} {
+		if err := azureAllowed(func(name string) string { return set[name] }); (err != nil) != fips140.Enforced() {
+			t.Errorf("%v: %v, with fips140=only: %v", set, err, fips140.Enforced())
+		}
+	}
+	if err := azureAllowed(func(string) string { return "" }); err != nil {
+		t.Error(err)
 	}
 }

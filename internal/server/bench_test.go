@@ -23,6 +23,7 @@ func newBench(b *testing.B) *bench {
 	b.Helper()
 	cfg := Defaults()
 	cfg.DataDir, cfg.Listen = b.TempDir()+"/data", "127.0.0.1:0"
+	cfg.RateLimits = []string{"off"}
 	s, err := New(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -102,6 +103,9 @@ func poolSettings(cfg Config) (*pgxpool.Config, error) {
 	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "azekura"
+	}
+	if fips140.Enforced() && c.RequireAuth == "" {
+		c.RequireAuth = "!md5" // which Go panics at, and so ends the process
 	}
 	switch {
 	case cfg.NeedStandby:
