@@ -53,7 +53,21 @@ type Call struct {
 	// the key is as it was a while ago, at most max-stale. Confirm sets it.
 	Stale bool
 
+	// Spent is what is wiped after the answer, see Wipe. It is nil where nobody
+	// wipes, as in calls that a test makes.
+	Spent *[][]byte
+
 	keys keyValues
+}
+
+// Wipe has b overwritten with zeros once the call's answer is written, or the
+// call has failed: for what must be in the clear until then, and is of no use
+// after that. Of an input, whatever is Sensitive may be given, since package
+// wire keeps each in memory of its own, also where that is the text of a string.
+func (c *Call) Wipe(b []byte) {
+	if c.Spent != nil {
+		*c.Spent = append(*c.Spent, b)
+	}
 }
 
 // Confirm makes sure of all that the call has read, see store.Reads. An

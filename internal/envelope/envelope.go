@@ -104,6 +104,7 @@ func (s *Sealer) Open(blob, aad []byte) ([]byte, error) {
 // OpenKey is Open for a blob that holds a key, and nothing else.
 func (s *Sealer) OpenKey(blob, aad []byte) (*Key, error) {
 	plaintext, err := s.Open(blob, aad)
+	defer clear(plaintext)
 	if err != nil || len(plaintext) != KeySize {
 		return nil, ErrOpen
 	}

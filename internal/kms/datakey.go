@@ -22,6 +22,7 @@ func (s *Service) GenerateDataKey(ctx context.Context, c *call.Call, in *model.G
 	}
 	plaintext := make([]byte, size)
 	rand.Read(plaintext) // never fails: it ends the program rather than return
+	c.Wipe(plaintext)
 	return &model.GenerateDataKeyOutput{
 		CiphertextBlob: k.seal(plaintext, in.EncryptionContext), Plaintext: plaintext, KeyId: &k.ARN, KeyMaterialId: &k.newest().id,
 	}, nil
@@ -81,6 +82,7 @@ func (s *Service) GenerateDataKeyPair(ctx context.Context, c *call.Call, in *mod
 	if err != nil {
 		return nil, err
 	}
+	c.Wipe(p.private)
 	return &model.GenerateDataKeyPairOutput{
 		PrivateKeyCiphertextBlob: p.sealed, PrivateKeyPlaintext: p.private, PublicKey: p.public,
 		KeyId: &p.key.ARN, KeyPairSpec: in.KeyPairSpec, KeyMaterialId: &p.key.newest().id,

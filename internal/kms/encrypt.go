@@ -17,6 +17,7 @@ import (
 // an RSA key. Only a symmetric key binds an encryption context.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
 func (s *Service) Encrypt(ctx context.Context, c *call.Call, in *model.EncryptInput) (*model.EncryptOutput, error) {
+	c.Wipe(in.Plaintext)
 	k, err := s.look(ctx, c, *in.KeyId)
 	if err != nil {
 		return nil, err
@@ -58,9 +59,9 @@ func (s *Service) Decrypt(ctx context.Context, c *call.Call, in *model.DecryptIn
 		if out.Plaintext, out.KeyMaterialId, err = k.decrypt(source); err != nil {
 			return nil, err
 		}
+		c.Wipe(out.Plaintext)
 	}
 	if isTrue(in.DryRun) {
-		clear(out.Plaintext)
 		return nil, errDryRun()
 	}
 	return out, nil

@@ -185,6 +185,7 @@ func (k *Keyring) keyOf(blob []byte) (ringKey, []byte, error) {
 // OpenKey is Open for a blob that holds a key.
 func (k *Keyring) OpenKey(blob, aad []byte) (*envelope.Key, error) {
 	plaintext, err := k.Open(blob, aad)
+	defer clear(plaintext)
 	if err != nil || len(plaintext) != envelope.KeySize {
 		return nil, envelope.ErrOpen
 	}

@@ -18,7 +18,7 @@ import (
 // makes it a repeat, which is answered like the first.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 func (s *Service) CreateSecret(ctx context.Context, c *call.Call, in *model.CreateSecretInput) (*model.CreateSecretOutput, error) {
-	value, err := checkCreate(in)
+	value, err := checkCreate(c, in)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func created(sec *secret, v *version) *model.CreateSecretOutput {
 }
 
 // checkCreate makes the checks that need no look-up, and takes the value out.
-func checkCreate(in *model.CreateSecretInput) (*plaintext, error) {
+func checkCreate(c *call.Call, in *model.CreateSecretInput) (*plaintext, error) {
 	if err := needToken(in.ClientRequestToken); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func checkCreate(in *model.CreateSecretInput) (*plaintext, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	return valueOf(in.SecretString, in.SecretBinary)
+	return valueOf(c, in.SecretString, in.SecretBinary)
 }
 
 // checkType refuses the types of AWS's managed external secrets, whose

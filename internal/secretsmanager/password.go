@@ -1,10 +1,10 @@
 package secretsmanager
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
-	"azekura/internal/api"
 	model "azekura/internal/api/secretsmanager"
 	"azekura/internal/call"
 )
@@ -38,7 +38,11 @@ func (s *Service) GetRandomPassword(_ context.Context, c *call.Call, in *model.G
 			return nil, model.InvalidParameter("All characters of the desired type have been excluded.")
 		}
 	}
-	return &model.GetRandomPasswordOutput{RandomPassword: new(api.Sensitive(randomPassword(length, alphabet, classes)))}, nil
+	password := plaintext{kindString, randomPassword(length, alphabet, classes)}
+	c.Wipe(password.text)
+	out := new(model.GetRandomPasswordOutput)
+	out.RandomPassword, _ = password.answer()
+	return out, nil
 }
 
 // passwordClasses lists the types of character that a request includes, less
@@ -69,21 +73,21 @@ func passwordClasses(in *model.GetRandomPasswordInput) []string {
 // randomPassword draws passwords until one has a character of each class.
 // Placing one of each first and filling up would be quicker, and would make
 // some passwords likelier than others.
-func randomPassword(length int, alphabet string, classes []string) string {
+func randomPassword(length int, alphabet string, classes []string) []byte {
 	password := make([]byte, length)
 	for {
 		for i := range password {
 			password[i] = alphabet[uniform(len(alphabet))]
 		}
-		if hasEach(string(password), classes) {
-			return string(password)
+		if hasEach(password, classes) {
+			return password
 		}
 	}
 }
 
-func hasEach(password string, classes []string) bool {
+func hasEach(password []byte, classes []string) bool {
 	for _, class := range classes {
-		if !strings.ContainsAny(password, class) {
+		if !bytes.ContainsAny(password, class) {
 			return false
 		}
 	}

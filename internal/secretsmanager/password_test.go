@@ -27,7 +27,7 @@ func TestPasswords(t *testing.T) {
 		return string(*do(w, w.GetRandomPassword, in).RandomPassword)
 	}
 	for range 100 {
-		if p := make(&model.GetRandomPasswordInput{}); len(p) != 32 || !hasEach(p, passwordClasses(&model.GetRandomPasswordInput{})) || strings.Contains(p, " ") {
+		if p := make(&model.GetRandomPasswordInput{}); len(p) != 32 || !hasEach([]byte(p), passwordClasses(&model.GetRandomPasswordInput{})) || strings.Contains(p, " ") {
 			t.Fatal("not 32 characters with one of each type")
 		}
 		if p := make(&model.GetRandomPasswordInput{PasswordLength: new(int64(5)), IncludeSpace: new(true)}); len(p) != 5 || !strings.Contains(p, " ") {

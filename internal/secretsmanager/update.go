@@ -22,7 +22,7 @@ func (s *Service) UpdateSecret(ctx context.Context, c *call.Call, in *model.Upda
 	if err := checkType(in.Type); err != nil {
 		return nil, err
 	}
-	value, err := valueOf(in.SecretString, in.SecretBinary)
+	value, err := valueOf(c, in.SecretString, in.SecretBinary)
 	if err != nil {
 		return nil, err
 	}

@@ -23,17 +23,23 @@ type plaintext struct {
 	text api.SensitiveBlob
 }
 
-// valueOf takes the value out of a request; nil if there is none.
-func valueOf(text *api.Sensitive, binary api.SensitiveBlob) (*plaintext, error) {
+// valueOf takes the value out of a request, which may have it until it is
+// answered; nil if there is none.
+func valueOf(c *call.Call, text *api.Sensitive, binary api.SensitiveBlob) (*plaintext, error) {
+	var value *plaintext
 	switch {
 	case text != nil && binary != nil:
 		return nil, model.InvalidParameter("You can't specify both a binary secret value and a string secret value in the same secret.")
 	case text != nil:
-		return &plaintext{kindString, api.SensitiveBlob(*text)}, nil
+		// A copy would be one more of a secret. Nobody writes to it before it is wiped.
+		value = &plaintext{kindString, unsafe.Slice(unsafe.StringData(string(*text)), len(*text))}
 	case binary != nil:
-		return &plaintext{kindBinary, binary}, nil
+		value = &plaintext{kindBinary, binary}
+	default:
+		return nil, nil
 	}
-	return nil, nil
+	c.Wipe(value.text)
+	return value, nil
 }
 
 // answer is the value as the two members of a response, one of them nil.
@@ -74,6 +80,7 @@ func (s *Service) seal(ctx context.Context, c *call.Call, key *kms.Key, arn, ver
 	if err != nil {
 		return version{}, encryptionFailure(c, err)
 	}
+	defer clear(dataKey[:])
 	v := version{
 		id:      versionID,
 		kind:    value.kind,
@@ -85,7 +92,7 @@ func (s *Service) seal(ctx context.Context, c *call.Call, key *kms.Key, arn, ver
 	return v, nil
 }
 
-// open decrypts a version of a secret. It must not be called in a transaction.
+// open decrypts a version of a secret; the value is wiped after the answer. It must not be called in a transaction.
 // What is under the default key is for its own account alone.
 func (s *Service) open(ctx context.Context, c *call.Call, sec *secret, v *version) (*plaintext, error) {
 	if v.kmsKey == "" && sec.account != c.Principal.Account {
@@ -96,10 +103,12 @@ func (s *Service) open(ctx context.Context, c *call.Call, sec *secret, v *versio
 	if err != nil {
 		return nil, decryptionFailure(err)
 	}
+	defer clear(dataKey[:])
 	text, err := envelope.Open(&dataKey, v.value, valueAAD(arn, v.id, v.kind))
 	if err != nil {
 		return nil, errUndecryptable(err)
 	}
+	c.Wipe(text)
 	return &plaintext{v.kind, text}, nil
 }
 
@@ -337,7 +346,7 @@ func (s *Service) PutSecretValue(ctx context.Context, c *call.Call, in *model.Pu
 	if err := needToken(in.ClientRequestToken); err != nil {
 		return nil, err
 	}
-	value, err := valueOf(in.SecretString, in.SecretBinary)
+	value, err := valueOf(c, in.SecretString, in.SecretBinary)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"unsafe"
 
 	"azekura/internal/api"
 )
@@ -128,6 +129,13 @@ func (d *decoder) plain(v reflect.Value, w *value) error {
 	s, err := d.string()
 	if err == nil && !w.sensitive && bytes.IndexByte(s, 0) >= 0 {
 		return api.Serialization("STRING_VALUE can not be converted to a String: it holds U+0000")
+	}
+	if w.sensitive && len(s) > 0 {
+		// Memory of its own, which can be wiped: to string(s) Go may give memory
+		// that others see, too, and does for a single byte.
+		own := append(make([]byte, 0, len(s)), s...)
+		v.SetString(unsafe.String(&own[0], len(own)))
+		return err
 	}
 	v.SetString(string(s))
 	return err

@@ -131,10 +131,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	body := newBuffer()
 	defer body.release()
+	sent := messages.Get().(*message)
+	defer sent.release()
+	c.Spent = &sent.spent
 	speak := h.dialect(r)
 	var answer *api.Error
 	var outcome Outcome
-	if err := h.serve(w, r, c, body, speak); err != nil {
+	if err := h.serve(w, r, c, sent, body, speak); err != nil {
 		answer = speak.answerTo(err)
 		outcome.Refused, _ = errors.AsType[*sigv4.Error](err)
 	}
@@ -207,9 +210,9 @@ func (h *Handler) dialect(r *http.Request) dialect {
 
 // serve is what all operations share. It fills c on the way, and leaves the
 // answer in body.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, body *buffer, speak dialect) (err error) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message, body *buffer, speak dialect) (err error) {
 	defer h.contain(c, &err)
-	t, out, err := h.run(w, r, c, speak)
+	t, out, err := h.run(w, r, c, sent, speak)
 	if err != nil {
 		return abandoned(r.Context(), err)
 	}
@@ -235,9 +238,8 @@ const maxTries = 4
 // run serves a request, from the signature on, until all that the answer goes
 // by was true at one instant. A refusal goes by what was read, too. A change is
 // made only once all that the caller was recognized and allowed by is confirmed.
-func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, speak dialect) (*target, any, error) {
-	sent := messages.Get().(*message)
-	defer sent.release()
+func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message, speak dialect) (*target, any, error) {
+	defer sent.forget()
 	arrived := *c
 	for try := 1; ; try++ {
 		*c = arrived
@@ -272,6 +274,7 @@ type message struct {
 	read     bool
 	err      error // why not to the end
 	admitted bool
+	spent    [][]byte // see call.Call.Wipe
 }
 
 var messages = sync.Pool{New: func() any { return new(message) }}
@@ -299,9 +302,15 @@ func (m *message) forget() {
 	}
 }
 
+// release ends the request: nothing that it brought or was answered is needed
+// any more.
 func (m *message) release() {
 	m.forget()
-	*m = message{}
+	for _, b := range m.spent {
+		clear(b)
+	}
+	clear(m.spent)
+	*m = message{spent: m.spent[:0]}
 	messages.Put(m)
 }
 
@@ -335,7 +344,7 @@ func identify(c, caller *call.Call) {
 	c.ID, c.Time = known.ID, known.Time
 	c.Service, c.Op, c.Reads = known.Service, known.Op, known.Reads
 	c.SourceIP, c.UserAgent, c.Referer = known.SourceIP, known.UserAgent, known.Referer
-	c.TLS, c.Secure = known.TLS, known.Secure
+	c.TLS, c.Secure, c.Spent = known.TLS, known.Secure, known.Spent
 }
 
 // admit refuses a call whose caller's quota is used up.

@@ -154,7 +154,7 @@ func TestServeCall(t *testing.T) {
 	if len(got.UserAgent) != 1024 || !strings.HasPrefix(got.UserAgent, "aws-cli/2 x") {
 		t.Errorf("user agent has %d bytes", len(got.UserAgent))
 	}
-	got.ID, got.Time, got.UserAgent = "", time.Time{}, ""
+	got.ID, got.Time, got.UserAgent, got.Spent = "", time.Time{}, "", nil
 	diff := cmp.Diff(call.Call{
 		Service: "secretsmanager", Op: "ListSecrets", Input: &model.ListSecretsInput{}, Region: "us-east-1", Principal: call.Principal{Principal: policy.Principal{ARN: ann}},
 		AccessKeyID: "AKIDANN", SourceIP: netip.MustParseAddr("192.0.2.7"), TLS: "TLSv1.3", Secure: true,
