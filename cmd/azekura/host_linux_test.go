@@ -66,9 +66,9 @@ func TestFullDisk(t *testing.T) {
 			break
 		}
 	}
-	refusedWith(t, "no space", "--data-dir", filepath.Join(disk, "data"))
+	refusedWith(t, "free some space", "--data-dir", filepath.Join(disk, "data"))
 
-	// With a little room for the key, the database is what does not fit.
+	// With a little room the database does not fit either.
 	if err := filler.Truncate(32 << 10); err != nil {
 		t.Fatal(err)
 	}

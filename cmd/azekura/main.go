@@ -18,6 +18,7 @@ func verbs() []*cobra.Command {
 		backupVerb(),
 		restoreVerb(),
 		migrateVerb(),
+		sealVerb(),
 		versionVerb(),
 	}
 }

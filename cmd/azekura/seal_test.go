@@ -98,26 +98,47 @@ func TestSealedByAnotherAzekura(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// With its key disabled nothing opens, and the error says so.
+	// With its key disabled a server starts sealed and says why, and serves as
+	// soon as the key can be used again.
 	kmsCall(t, keys, "DisableKey", map[string]any{"KeyId": arn})
-	said := launchRefused(t, home, env, args)
-	if !strings.Contains(said, "DisabledException") || !strings.Contains(said, "enable the key") {
-		t.Errorf("with the key disabled it says %s", said)
-	}
-	kmsCall(t, keys, "EnableKey", map[string]any{"KeyId": arn})
 	last, err := launch(home, env, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	last.kill()
+	defer last.kill()
+	if status, text := get(t, last.url+"/readyz"); status != http.StatusServiceUnavailable || text != "sealed\n" {
+		t.Errorf("readyz: %d %q", status, text)
+	}
+	if status, _ := get(t, last.url+"/healthz"); status != http.StatusOK {
+		t.Errorf("healthz: %d", status)
+	}
+	sealed := administrator(t, data)
+	sealed.URL = last.url // admin.env has that of the start before
+	if status, body, err := sealed.Do(t.Context(), "GetSecretValue", map[string]any{"SecretId": "planted"}); status != http.StatusServiceUnavailable || body["__type"] != "ServiceUnavailable" {
+		t.Errorf("a sealed server answers %d %v, %v", status, body, err)
+	}
+	if said := last.stderr.String(); !strings.Contains(said, "DisabledException") || !strings.Contains(said, "enable the key") {
+		t.Errorf("with the key disabled it says %s", said)
+	}
+	kmsCall(t, keys, "EnableKey", map[string]any{"KeyId": arn})
+	for status := 0; status != http.StatusOK && t.Context().Err() == nil; {
+		status, _ = get(t, last.url+"/readyz")
+	}
+	if out := mustDo(t, administrator(t, data), "GetSecretValue", map[string]any{"SecretId": "planted"}); out["SecretString"] != "under the other's key" {
+		t.Errorf("it answers %v", out)
+	}
 }
 
-func launchRefused(t *testing.T, home string, env, args []string) string {
+func get(t *testing.T, url string) (status int, text string) {
 	t.Helper()
-	p, err := launch(home, env, args...)
-	if err == nil {
-		p.kill()
-		t.Fatal("it starts")
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return err.Error()
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
 }

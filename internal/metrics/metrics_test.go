@@ -111,6 +111,7 @@ func TestSources(t *testing.T) {
 		InFlight: func() int64 { return 7 },
 		Queued:   func() int { return 9 },
 		Losing:   func() int64 { return 14 },
+		Sealed:   func() bool { return true },
 		Slowed:   func() uint64 { return 11 },
 
 		WrongPasswords: func() uint64 { return 12 },
@@ -127,7 +128,7 @@ func TestSources(t *testing.T) {
 	wantLines(t, m,
 		"# TYPE azekura_cache_hits_total counter", "# TYPE azekura_cache_bytes gauge",
 		"azekura_requests_in_flight 7", "azekura_wrong_passwords_total 12", "azekura_wrong_mfa_codes_total 13",
-		"azekura_store_queue_length 9", "azekura_secrets_losing_their_key 14",
+		"azekura_store_queue_length 9", "azekura_secrets_losing_their_key 14", "azekura_sealed 1",
 		`azekura_cache_hits_total{cache="a"} 1`, `azekura_cache_misses_total{cache="a"} 2`,
 		`azekura_cache_bytes{cache="a"} 3`, `azekura_cache_entries{cache="a"} 4`,
 		`azekura_cache_hits_total{cache="b"} 5`,

@@ -15,6 +15,7 @@ type Sources struct {
 	InFlight func() int64  // requests
 	Queued   func() int    // changes that wait to be written
 	Slowed   func() uint64 // requests refused unseen after too many wrong signatures
+	Sealed   func() bool   // whether the root key cannot be reached
 	Losing   func() int64  // secrets whose KMS key is scheduled for deletion
 	Caches   map[string]func() store.CacheStats
 
@@ -47,6 +48,15 @@ func (m *Metrics) Watch(s Sources) {
 			Name: "azekura_wrong_mfa_codes_total",
 			Help: "Codes of multi-factor devices that were wrong, or used before.",
 		}, func() float64 { return float64(s.WrongCodes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "azekura_sealed",
+			Help: "1 while the root key cannot be reached and no request is served, else 0.",
+		}, func() float64 {
+			if s.Sealed() {
+				return 1
+			}
+			return 0
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "azekura_secrets_losing_their_key",
 			Help: "Secrets under a KMS key that is scheduled for deletion, as of the last minute.",

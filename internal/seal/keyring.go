@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,14 +19,26 @@ import (
 )
 
 // A Keyring seals what the server itself keeps: the material of KMS keys, the
-// secrets of access keys, page tokens, sessions. It may be used concurrently.
+// secrets of access keys, page tokens, sessions. It is of use once it is
+// unsealed, and then may be used concurrently, also while it is unsealed again.
 type Keyring struct {
+	db *store.DB
+
+	held atomic.Pointer[ring] // nil while it is sealed
+
+	learning sync.Mutex
+	root     envelope.Root // what unsealed it last
+	learned  time.Time     // when an unknown key was last asked for
+}
+
+// A ring is the keys of a keyring at one moment.
+type ring struct {
 	newest uuid.UUID
 	keys   map[uuid.UUID]ringKey
 }
 
-func (Keyring) String() string             { return redacted }
-func (Keyring) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+func (*Keyring) String() string             { return redacted }
+func (*Keyring) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
 const redacted = "keyring ***"
 
@@ -43,21 +57,42 @@ func newRingKey(key *envelope.Key) (ringKey, error) {
 	return ringKey{envelope.NewSealer(key), envelope.Key(parent)}, nil
 }
 
-// OpenKeyring unwraps the keyring of a store, or makes one if the store has
-// none. If root is not the key that wrapped it, the error says so.
+// NewKeyring is the keyring of a store, sealed.
+func NewKeyring(db *store.DB) *Keyring { return &Keyring{db: db} }
+
+// OpenKeyring is NewKeyring, unsealed.
 func OpenKeyring(ctx context.Context, db *store.DB, root envelope.Root) (*Keyring, error) {
-	rows, err := loadKeyring(ctx, db)
+	k := NewKeyring(db)
+	if err := k.Unseal(ctx, root); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Sealed says that Unseal has not succeeded yet: nothing is sealed or opened.
+func (k *Keyring) Sealed() bool { return k.held.Load() == nil }
+
+// Unseal unwraps the keys of the store, or makes the first if it has none. If
+// root is not the key that wrapped them, the error says so; ErrUnreachable says
+// that root cannot be asked now. It may be called again, also with another root
+// that the keys are wrapped under now.
+func (k *Keyring) Unseal(ctx context.Context, root envelope.Root) error {
+	rows, err := loadKeyring(ctx, k.db)
 	if err == nil && len(rows) == 0 {
-		rows, err = createKeyring(ctx, db, root)
+		rows, err = createKeyring(ctx, k.db, root)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the keyring: %w", err)
+		return fmt.Errorf("open the keyring: %w", err)
 	}
-	ring, err := unwrap(ctx, rows, root)
+	held, err := unwrap(ctx, rows, root)
 	if err != nil {
-		return nil, fmt.Errorf("open the keyring: %w", err)
+		return fmt.Errorf("open the keyring: %w", err)
 	}
-	return ring, nil
+	k.learning.Lock()
+	defer k.learning.Unlock()
+	k.root = root
+	k.held.Store(held)
+	return nil
 }
 
 // Opens is nil if root opens the keyring that tx reads, and the error of
@@ -76,17 +111,11 @@ func Opens(ctx context.Context, tx *store.Tx, root envelope.Root) error {
 	return nil
 }
 
-func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*Keyring, error) {
-	ring := &Keyring{keys: map[uuid.UUID]ringKey{}}
+func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*ring, error) {
+	ring := &ring{keys: map[uuid.UUID]ringKey{}}
 	for _, row := range rows {
-		key, err := root.Unwrap(ctx, row.wrapped, keyringAAD(row.id))
-		switch {
-		case errors.Is(err, envelope.ErrOpen) && row.root != root.Fingerprint():
-			return nil, fmt.Errorf("this root key (fingerprint %s) is not the one that sealed this data (fingerprint %s): restore that root key, or the data that belongs to this one",
-				root.Fingerprint(), row.root)
-		case errors.Is(err, envelope.ErrOpen):
-			return nil, fmt.Errorf("the wrapped key %s is damaged: restore the data from a backup", row.id)
-		case err != nil:
+		key, err := unwrapRow(ctx, row, root)
+		if err != nil {
 			return nil, err
 		}
 		if ring.newest, err = uuid.Parse(row.id); err != nil {
@@ -97,6 +126,18 @@ func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*Keyrin
 		}
 	}
 	return ring, nil
+}
+
+func unwrapRow(ctx context.Context, row keyringRow, root envelope.Root) (*envelope.Key, error) {
+	key, err := root.Unwrap(ctx, row.wrapped, keyringAAD(row.id))
+	switch {
+	case errors.Is(err, envelope.ErrOpen) && row.root != root.Fingerprint():
+		return nil, fmt.Errorf("this root key (fingerprint %s) is not the one that sealed this data (fingerprint %s): restore that root key, or the data that belongs to this one",
+			root.Fingerprint(), row.root)
+	case errors.Is(err, envelope.ErrOpen):
+		return nil, fmt.Errorf("the wrapped key %s is damaged: restore the data from a backup", row.id)
+	}
+	return key, err
 }
 
 // Sealed says whether a store has a keyring, and so is of use only with the
@@ -119,9 +160,7 @@ func loadKeyring(ctx context.Context, db *store.DB) (rows []keyringRow, err erro
 
 // createKeyring makes the first key, unless another process was quicker.
 func createKeyring(ctx context.Context, db *store.DB, root envelope.Root) (rows []keyringRow, err error) {
-	id := uuid.Must(uuid.NewV7()).String()
-	key := envelope.NewKey()
-	wrapped, err := root.Wrap(ctx, &key, keyringAAD(id))
+	first, err := newRow(ctx, root, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +168,8 @@ func createKeyring(ctx context.Context, db *store.DB, root envelope.Root) (rows 
 		if rows, err = selectKeyring(tx); err != nil || len(rows) > 0 {
 			return err
 		}
-		rows = []keyringRow{{number: 1, id: id, wrapped: wrapped, root: root.Fingerprint(), created: time.Now().UnixMilli()}}
-		return insertKeyring(tx, rows[0])
+		rows = []keyringRow{first}
+		return insertKeyring(tx, first)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return loadKeyring(ctx, db)
@@ -138,11 +177,24 @@ func createKeyring(ctx context.Context, db *store.DB, root envelope.Root) (rows 
 	return rows, err
 }
 
+// newRow is a new key of the ring, wrapped.
+func newRow(ctx context.Context, root envelope.Root, number int64) (keyringRow, error) {
+	id := uuid.Must(uuid.NewV7()).String()
+	key := envelope.NewKey()
+	wrapped, err := root.Wrap(ctx, &key, keyringAAD(id))
+	return keyringRow{number: number, id: id, wrapped: wrapped, root: root.Fingerprint(), created: time.Now().UnixMilli()}, err
+}
+
 func keyringAAD(id string) []byte { return envelope.AAD("keyring key", id) }
 
-// Seal encrypts under the newest key and binds to aad, see envelope.Sealer.
+// Seal encrypts under the newest key and binds to aad, see envelope.Sealer. To
+// call it while the keyring is sealed is a mistake in the program, and panics.
 func (k *Keyring) Seal(plaintext, aad []byte) []byte {
-	return append(slices.Clone(k.newest[:]), k.keys[k.newest].sealer.Seal(plaintext, aad)...)
+	held := k.held.Load()
+	if held == nil {
+		panic("seal: the keyring is sealed")
+	}
+	return append(slices.Clone(held.newest[:]), held.keys[held.newest].sealer.Seal(plaintext, aad)...)
 }
 
 // Open decrypts what Seal made under any key of the ring. The error is
@@ -175,11 +227,53 @@ func (k *Keyring) keyOf(blob []byte) (ringKey, []byte, error) {
 	if len(blob) < len(id) {
 		return ringKey{}, nil, envelope.ErrOpen
 	}
-	key, ok := k.keys[uuid.UUID(blob[:len(id)])]
+	id = uuid.UUID(blob[:len(id)])
+	if held := k.held.Load(); held != nil {
+		if key, ok := held.keys[id]; ok {
+			return key, blob[len(id):], nil
+		}
+	}
+	key, ok := k.learn(id)
 	if !ok {
 		return ringKey{}, nil, envelope.ErrOpen
 	}
 	return key, blob[len(id):], nil
+}
+
+const (
+	learnPause = 5 * time.Second // between two looks for a key that is not there
+	learnTime  = 5 * time.Second // that a look may take
+)
+
+// learn looks for a key that another node may have added. Blobs are also what
+// strangers make up, so it does not look often.
+func (k *Keyring) learn(id uuid.UUID) (ringKey, bool) {
+	k.learning.Lock()
+	defer k.learning.Unlock()
+	held := k.held.Load()
+	if held == nil {
+		return ringKey{}, false
+	}
+	if key, ok := held.keys[id]; ok { // somebody was quicker
+		return key, true
+	}
+	if time.Since(k.learned) < learnPause {
+		return ringKey{}, false
+	}
+	k.learned = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), learnTime)
+	defer cancel()
+	rows, err := loadKeyring(ctx, k.db)
+	if err != nil || len(rows) == len(held.keys) {
+		return ringKey{}, false
+	}
+	fresh, err := unwrap(ctx, rows, k.root)
+	if err != nil {
+		return ringKey{}, false
+	}
+	k.held.Store(fresh)
+	key, ok := fresh.keys[id]
+	return key, ok
 }
 
 // OpenKey is Open for a blob that holds a key.

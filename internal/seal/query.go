@@ -21,3 +21,10 @@ func insertKeyring(tx *store.Tx, r keyringRow) error {
 		r.number, r.id, r.wrapped, r.root, r.created)
 	return err
 }
+
+// rewrapKeyring writes a key as another root key has wrapped it, if it still is
+// as it was.
+func rewrapKeyring(tx *store.Tx, was, is keyringRow) (done bool, err error) {
+	n, err := tx.Exec(`UPDATE keyring SET wrapped = $3, root = $4 WHERE number = $1 AND wrapped = $2`, was.number, was.wrapped, is.wrapped, is.root)
+	return n == 1, err
+}

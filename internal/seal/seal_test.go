@@ -163,8 +163,9 @@ func TestSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := envelope.NewKey()
-	again.newest = uuid.New()
-	if again.keys[again.newest], err = newRingKey(&key); err != nil {
+	held := again.held.Load()
+	held.newest = uuid.New()
+	if held.keys[held.newest], err = newRingKey(&key); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := again.Secret(blob, here, 30); err != nil || !slices.Equal(got, secret) {
@@ -210,9 +211,10 @@ func TestWrongRootKey(t *testing.T) {
 
 func TestNothingPrints(t *testing.T) {
 	key := envelope.Key([]byte("0123456789abcdef0123456789abcdef"))
-	ring := &Keyring{keys: map[uuid.UUID]ringKey{{}: {envelope.NewSealer(&key), key}}}
+	keyring := NewKeyring(nil)
+	keyring.held.Store(&ring{keys: map[uuid.UUID]ringKey{{}: {envelope.NewSealer(&key), key}}})
 	var all strings.Builder
-	for _, v := range []any{newRoot(&key), ring, *ring} {
+	for _, v := range []any{newRoot(&key), keyring} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
 			fmt.Fprintf(&all, verb+"\n", v)
 		}

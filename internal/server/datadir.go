@@ -26,34 +26,49 @@ func databasePath(dir string) string {
 // restoringPath is the database of a restore that is not complete.
 func restoringPath(dir string) string { return databasePath(dir) + ".new" }
 
-// openDataDir makes the directory and its root key, or checks those that are
-// there (inUse says whether a database needs an old one), and keeps other
-// processes out until release is called: two first starts at once must not each
-// make a root key. Each step leaves something that the next start completes.
-func openDataDir(ctx context.Context, dir string, where seal.Config, inUse func() (bool, error)) (root envelope.Root, release func(), err error) {
+// openDataDir makes the directory, or checks the one that is there, and keeps
+// other processes out until release is called. Each step of a first start
+// leaves something that the next start completes.
+func openDataDir(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("make the data directory: %w", err)
+		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	if err := checkPrivate(dir); err != nil {
+		return nil, err
+	}
+	return lock(dir)
+}
+
+// openExisting is openDataDir for a directory that has to hold data already,
+// and its root key, while no server runs.
+func openExisting(ctx context.Context, dir string, where seal.Config) (root envelope.Root, release func(), err error) {
+	if err := checkPrivate(databasePath(dir)); err != nil {
+		return nil, nil, fmt.Errorf("there is no database to use: %w; if the data is in PostgreSQL, give --database-url", err)
+	}
+	if release, err = openDataDir(dir); err != nil {
 		return nil, nil, err
 	}
-	release, err = lock(dir)
+	if root, err = openSettled(ctx, dir, where); errors.Is(err, seal.ErrNoRootKey) {
+		err = errRootKeyMissing(where.In(dir))
+	}
 	if err != nil {
-		return nil, nil, err
-	}
-	if root, err = openRootKey(ctx, dir, where, inUse); err != nil {
 		release()
 		return nil, nil, err
 	}
 	return root, release, nil
 }
 
-// openExisting is openDataDir for a directory that has to hold data already.
-func openExisting(ctx context.Context, dir string, where seal.Config) (root envelope.Root, release func(), err error) {
-	if err := checkPrivate(databasePath(dir)); err != nil {
-		return nil, nil, fmt.Errorf("there is no database to use: %w; if the data is in PostgreSQL, give --database-url", err)
+// openSettled opens a root key that is there, and that no rotation was to
+// replace when it was broken off.
+func openSettled(ctx context.Context, dir string, where seal.Config) (envelope.Root, error) {
+	where = where.In(dir)
+	if err := checkRootKey(dir, where); err != nil {
+		return nil, err
 	}
-	return openDataDir(ctx, dir, where, func() (bool, error) { return true, nil })
+	if seal.Unsettled(where) {
+		return nil, fmt.Errorf("a rotation of the root key %s was broken off: start a server, or run azekura seal rotate, which finish it", where.Path)
+	}
+	return seal.Open(ctx, where)
 }
 
 func lock(dir string) (release func(), err error) {
@@ -68,31 +83,26 @@ func lock(dir string) (release func(), err error) {
 	return func() { d.Close() }, nil
 }
 
-// openRootKey never gives a database without its root key a new one: what it
-// holds could not be opened any more, and the mistake would show only then.
-func openRootKey(ctx context.Context, dir string, where seal.Config, inUse func() (bool, error)) (envelope.Root, error) {
+// checkRootKey refuses a directory of which a restore was broken off, and a root
+// key file that others can read, before the database is touched.
+func checkRootKey(dir string, where seal.Config) error {
 	if err := checkRestored(dir); err != nil {
-		return nil, err
+		return err
 	}
 	where = where.In(dir)
-	if where.Path != "" {
-		if err := checkPrivate(where.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	if where.Path == "" {
+		return nil
 	}
-	root, err := seal.Open(ctx, where)
-	if !errors.Is(err, seal.ErrNoRootKey) {
-		return root, err
+	if err := checkPrivate(where.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	switch used, err := inUse(); {
-	case err != nil:
-		return nil, err
-	case used:
-		return nil, fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
-			"or copy it from another server of this database; without it nothing in the database can be opened. "+
-			"If its root key sleeps elsewhere, give the settings of that seal", where.Path)
-	}
-	return seal.Create(ctx, where)
+	return nil
+}
+
+func errRootKeyMissing(where seal.Config) error {
+	return fmt.Errorf("there is a database, but its root key %s is missing: restore the file from your backup, "+
+		"or copy it from another server of this database; without it nothing in the database can be opened. "+
+		"If its root key sleeps elsewhere, give the settings of that seal", where.Path)
 }
 
 // checkRestored refuses a directory whose database was restored in part. One

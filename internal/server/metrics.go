@@ -98,6 +98,7 @@ func (s *Server) watch(m *metrics.Metrics, api *wire.Handler, door *sts.Service)
 		Slowed:   door.Slowed,
 		Pool:     s.db.Pool,
 		Losing:   s.losing.Load,
+		Sealed:   s.sealed.Load,
 
 		WrongPasswords: s.users.WrongPasswords,
 		WrongCodes:     door.WrongCodes,

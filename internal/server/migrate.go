@@ -84,7 +84,7 @@ func existingRootKey(ctx context.Context, dir string, where seal.Config) (envelo
 	if err := checkPrivate(dir); err != nil {
 		return nil, fmt.Errorf("look for the root key: %w", err)
 	}
-	root, err := seal.Open(ctx, where.In(dir))
+	root, err := openSettled(ctx, dir, where)
 	if errors.Is(err, seal.ErrNoRootKey) {
 		return nil, fmt.Errorf("%w; the data is of no use without it: name the data directory of a server of this data, or copy its root-key here", err)
 	}

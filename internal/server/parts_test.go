@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"azekura/internal/seal"
+	"azekura/internal/store"
 )
 
 func inMemory(t *testing.T) *Server {
@@ -177,13 +177,24 @@ func TestTwoFirstStartsMakeOneKey(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	fingerprints := make(chan string, 8)
 	for range cap(fingerprints) {
+		db, err := store.Open(t.Context(), store.Config{}) // each has a database of its own, and they one directory
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
 		go func() {
-			root, release, err := openDataDir(t.Context(), dir, seal.Config{}, func() (bool, error) { return false, nil })
+			release, err := openDataDir(dir)
 			if err != nil {
 				fingerprints <- err.Error()
 				return
 			}
 			defer release()
+			s := &Server{cfg: Config{DataDir: dir}, db: db}
+			root, err := s.openRootKey(t.Context())
+			if err != nil {
+				fingerprints <- err.Error()
+				return
+			}
 			fingerprints <- root.Fingerprint()
 		}()
 	}

@@ -31,7 +31,7 @@ func TestBackupDoorIsForItsOwner(t *testing.T) {
 	cfg := servertest.Config(t)
 	cfg.DataDir = dir
 	servertest.Start(t, cfg)
-	socket := filepath.Join(dir, "backup.sock")
+	socket := filepath.Join(dir, "azekura.sock")
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

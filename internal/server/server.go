@@ -3,20 +3,19 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"azekura/internal/backup"
 	"azekura/internal/call"
+	"azekura/internal/envelope"
 	"azekura/internal/iam"
 	"azekura/internal/kms"
 	"azekura/internal/metrics"
@@ -135,19 +134,24 @@ type Server struct {
 	accounts *organizations.Service
 	secrets  *secretsmanager.Service
 	keys     *kms.Service
+	keyring  *seal.Keyring
 	http     *http.Server
 	listener net.Listener
 	monitor  *monitor     // nil if metrics are not served
 	cert     *certificate // nil for plain HTTP
-	backups  *backupDoor  // nil if nothing is kept
-	env      []Variable
+	door     *localDoor   // nil if nothing is kept
+	env      atomic.Pointer[[]Variable]
 	stopping atomic.Bool
-	losing   atomic.Int64 // secrets whose KMS key is scheduled for deletion
+	sealed   atomic.Bool                   // until unseal has succeeded
+	root     atomic.Pointer[envelope.Root] // nil while it is sealed
+	where    atomic.Pointer[seal.Config]   // nil: as cfg says
+	losing   atomic.Int64                  // secrets whose KMS key is scheduled for deletion
 }
 
-// New builds a server, from the root key up, and opens its address; nothing is
-// answered before Serve. On a new data directory it makes all that has to be
-// there. The caller closes the server.
+// New builds a server and opens its address; nothing is answered before Serve.
+// On a new data directory it makes all that has to be there. If the seal cannot
+// be reached the server is built all the same, and starts sealed: see Serve. The
+// caller closes the server.
 func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -166,54 +170,63 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	figures := metrics.New(cfg.Version)
-	keyring, err := s.openStore(ctx, figures)
-	if err != nil {
+	if err := s.openStore(ctx, figures); err != nil {
 		return nil, err
 	}
-	s.users = iam.New(iam.Config{DB: s.db, Keyring: keyring, CacheBytes: cfg.CacheBytes / 32 * 6, Bind: s.bind})
+	if err := s.build(figures, issuers); err != nil {
+		return nil, err
+	}
+	if s.listener, err = cfg.listen(); err != nil {
+		return nil, err
+	}
+	if err := s.unseal(ctx); err != nil && !s.staysSealed(err) {
+		return nil, err
+	}
+	return s, nil
+}
+
+// build makes the wings and what carries requests to them. They work once the
+// keyring is unsealed.
+func (s *Server) build(figures *metrics.Metrics, issuers *x509.CertPool) (err error) {
+	cfg := s.cfg
+	s.users = iam.New(iam.Config{DB: s.db, Keyring: s.keyring, CacheBytes: cfg.CacheBytes / 32 * 6, Bind: s.bind})
 	s.accounts = organizations.New(organizations.Config{
-		DB: s.db, Keyring: keyring, Management: cfg.AccountID, Add: addMember, CacheBytes: cfg.CacheBytes / 32,
+		DB: s.db, Keyring: s.keyring, Management: cfg.AccountID, Add: addMember, CacheBytes: cfg.CacheBytes / 32,
 	})
 	door := sts.New(sts.Config{
-		IAM: s.users, Organizations: s.accounts, Keyring: keyring, OIDC: oidc.NewVerifier(issuers),
+		IAM: s.users, Organizations: s.accounts, Keyring: s.keyring, OIDC: oidc.NewVerifier(issuers),
 		Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 16,
 	})
-	s.keys = kms.New(kms.Config{DB: s.db, Keyring: keyring, Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 32 * 3})
+	s.keys = kms.New(kms.Config{DB: s.db, Keyring: s.keyring, Regions: cfg.Regions, CacheBytes: cfg.CacheBytes / 32 * 3})
 	s.secrets = secretsmanager.New(secretsmanager.Config{
-		DB: s.db, KMS: s.keys, Keyring: keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,
+		DB: s.db, KMS: s.keys, Keyring: s.keyring, Log: cfg.Log, CacheBytes: cfg.CacheBytes / 8 * 5,
 	})
-	api := &wire.Handler{Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished}
+	api := &wire.Handler{
+		Authenticate: door.Authenticate, NewReads: s.db.NewReads, Region: cfg.Regions[0], Log: cfg.Log, Finish: figures.Finished, Closed: s.closed,
+	}
 	services := []call.Service{s.secrets.API(), s.users.API(), door.API(), s.accounts.API(), s.keys.API()}
 	for _, service := range services {
 		api.Handle(service)
 		figures.Service(service)
 	}
 	if api.TrustedProxies, err = cfg.proxies(); err != nil {
-		return nil, err
+		return err
 	}
 	if api.Admit, err = cfg.admit(services); err != nil {
-		return nil, err
+		return err
 	}
 	s.watch(figures, api, door)
 	s.http = s.newHTTP(api)
-	if s.monitor, err = s.newMonitor(figures); err != nil {
-		return nil, err
-	}
-	if s.listener, err = cfg.listen(); err != nil {
-		return nil, err
-	}
-	if s.env, err = s.administrator(ctx, s.users); err != nil {
-		return nil, err
-	}
-	return s, s.accounts.Bootstrap(ctx)
+	s.monitor, err = s.newMonitor(figures)
+	return err
 }
 
 // addMember joins what keeps accounts to what keeps their roles.
 func addMember(tx *store.Tx, m organizations.Member) error { return iam.AddMember(tx, iam.Member(m)) }
 
-// openStore opens what lies in the data directory or the database, or an empty
-// store in memory under a root key that nobody will ever have again.
-func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *seal.Keyring, err error) {
+// openStore opens the database that is in the data directory or named by a URL,
+// or an empty one in memory.
+func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (err error) {
 	cfg := store.Config{
 		URL: s.cfg.DatabaseURL, NeedStandby: s.cfg.DatabaseStandby, MaxStale: s.cfg.MaxStale,
 		Log: s.cfg.Log,
@@ -227,49 +240,25 @@ func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (_ *se
 	if cfg.URL == "" {
 		cfg.Path = databasePath(s.cfg.DataDir)
 	}
-	root, inUse := seal.Memory(), s.fileInUse
-	if cfg.URL != "" {
-		if s.db, err = store.Open(ctx, cfg); err != nil {
-			return nil, err
-		}
-		inUse = func() (bool, error) { return seal.Sealed(ctx, s.db) }
-	}
 	if s.cfg.DataDir != "" {
-		fromFile, release, err := openDataDir(ctx, s.cfg.DataDir, s.cfg.Seal, inUse)
+		release, err := openDataDir(s.cfg.DataDir)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer release() // from here a file's own lock keeps others out
-		root = fromFile
-	}
-	if s.db == nil {
-		if s.db, err = store.Open(ctx, cfg); err != nil {
-			return nil, err
+		if err := checkRootKey(s.cfg.DataDir, s.cfg.Seal); err != nil {
+			return err
 		}
 	}
-	keyring, err := seal.OpenKeyring(ctx, s.db, root)
-	if err == nil && cfg.URL != "" {
-		err = s.db.Finished(ctx) // again, now that a copy would see the keyring
+	if s.db, err = store.Open(ctx, cfg); err != nil {
+		return err
 	}
-	if err != nil || s.cfg.DataDir == "" || cfg.URL != "" {
-		return keyring, err
+	s.keyring = seal.NewKeyring(s.db)
+	if s.cfg.DataDir == "" {
+		return nil
 	}
-	s.backups, err = openBackupDoor(s.cfg.DataDir, backup.Source{
-		Copy: s.db.CopyTo, Account: iam.FirstAccount, Root: root, Version: s.cfg.Version, Scratch: scratchPath(s.cfg.DataDir),
-	}, s.cfg.Log)
-	return keyring, err
-}
-
-// fileInUse says whether the data directory holds a database.
-func (s *Server) fileInUse() (bool, error) {
-	_, err := os.Lstat(databasePath(s.cfg.DataDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for the database: %w", err)
-	}
-	return true, nil
+	s.door, err = openDoor(s.cfg.DataDir, s, s.cfg.Log)
+	return err
 }
 
 func (s *Server) newHTTP(api http.Handler) *http.Server {
@@ -315,8 +304,13 @@ func (s *Server) URL() string {
 func (s *Server) Address() string { return endpoint(s.cfg, s.listener.Addr().(*net.TCPAddr)) }
 
 // Environment is what admin.env gives to a client: the first administrator's
-// credentials, region and endpoint.
-func (s *Server) Environment() []Variable { return slices.Clone(s.env) }
+// credentials, region and endpoint. It is nil while the server is sealed.
+func (s *Server) Environment() []Variable {
+	if env := s.env.Load(); env != nil {
+		return slices.Clone(*env)
+	}
+	return nil
+}
 
 // ReloadCertificate reads the TLS files again. New connections get the new
 // certificate; if it cannot be read the old one stays.
@@ -328,20 +322,26 @@ func (s *Server) ReloadCertificate() error {
 }
 
 // Serve answers requests until ctx ends, then lets those in flight finish, for
-// ShutdownGrace at most; the error says if some did not. It may be called once.
+// ShutdownGrace at most; the error says if some did not. A server that started
+// sealed refuses all requests with 503 until its seal can be reached, which it
+// tries again and again. Serve may be called once.
 func (s *Server) Serve(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	work.Go(func() { s.work(ctx) })
-	work.Go(func() { s.users.Run(ctx) })
+	work.Go(func() {
+		if s.awaitSeal(ctx) {
+			work.Go(func() { s.users.Run(ctx) })
+			s.work(ctx)
+		}
+	})
 	if s.monitor != nil { // to the end: how a stop goes is worth seeing
 		defer s.monitor.close()
 		work.Go(func() { s.monitor.serve(s) })
 	}
-	if s.backups != nil {
-		work.Go(func() { s.serveBackups(ctx) })
+	if s.door != nil {
+		work.Go(func() { s.serveDoor(ctx) })
 	}
 
 	served := make(chan error, 1)
@@ -371,12 +371,12 @@ func (s *Server) accept() error {
 	return s.http.Serve(s.listener)
 }
 
-// serveBackups makes the backups that are asked for until ctx ends; one that
-// is being made then is broken off. A server without backups still serves.
-func (s *Server) serveBackups(ctx context.Context) {
-	defer context.AfterFunc(ctx, func() { s.backups.http.Close() })()
-	if err := s.backups.serve(); err != nil {
-		s.cfg.Log.Error("no backups can be made before the next start", "error", err)
+// serveDoor does what the owner of the data directory asks for until ctx ends;
+// what is being done then is broken off. A server without a door still serves.
+func (s *Server) serveDoor(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() { s.door.http.Close() })()
+	if err := s.door.serve(); err != nil {
+		s.cfg.Log.Error("no backups can be made, and no root key changed, before the next start", "error", err)
 	}
 }
 
@@ -434,8 +434,8 @@ func (s *Server) Close() error {
 	if s.monitor != nil {
 		errs = append(errs, s.monitor.close())
 	}
-	if s.backups != nil {
-		errs = append(errs, s.backups.close())
+	if s.door != nil {
+		errs = append(errs, s.door.close())
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())

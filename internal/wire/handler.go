@@ -49,6 +49,10 @@ type Handler struct {
 	// parsed.
 	Admit func(c *call.Call) (wait time.Duration)
 
+	// Closed, if set, says why no request is served now, whoever sends it; nil
+	// if they are.
+	Closed func() *api.Error
+
 	// TrustedProxies are the networks whose word is taken for where a request
 	// came from.
 	TrustedProxies []netip.Prefix
@@ -212,6 +216,11 @@ func (h *Handler) dialect(r *http.Request) dialect {
 // answer in body.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call.Call, sent *message, body *buffer, speak dialect) (err error) {
 	defer h.contain(c, &err)
+	if h.Closed != nil {
+		if closed := h.Closed(); closed != nil {
+			return closed
+		}
+	}
 	t, out, err := h.run(w, r, c, sent, speak)
 	if err != nil {
 		return abandoned(r.Context(), err)

@@ -14,33 +14,42 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"azekura/internal/backup"
 )
 
-// A backupDoor is a unix socket in the data directory through which the owner
-// of that directory asks the running server for a backup. It opens nothing
-// that its user could not open without it: the directory holds the root key
-// and the administrator's credentials, only its owner can reach the socket,
-// and what comes out is encrypted. Nothing but a backup is offered. The server
-// sends the backup instead of writing it to a path it is told, so nobody makes
-// it write where it should not, and it needs no rights there.
-type backupDoor struct {
+// A localDoor is a unix socket in the data directory through which the owner
+// of that directory asks the running server for a backup, or to put its keyring
+// under another root key. It opens nothing that its user could not open without
+// it: the directory holds the root key or what opens it, and the
+// administrator's credentials, only its owner can reach the socket, and what
+// comes out of it is encrypted. Nothing else is offered. The server sends a
+// backup instead of writing it to a path it is told, so nobody makes it write
+// where it should not, and it needs no rights there.
+type localDoor struct {
 	dir      string
-	source   backup.Source
+	server   *Server
 	log      *slog.Logger
 	http     *http.Server
 	listener net.Listener
-	one      chan struct{} // holds a token while a backup is made; others wait
+	one      chan struct{} // holds a token while something is done; others wait
 }
 
-func socketPath(dir string) string { return filepath.Join(dir, "backup.sock") }
+func socketPath(dir string) string { return filepath.Join(dir, "azekura.sock") }
 
-// openBackupDoor is called by who has the directory's lock, so a socket that
-// is there is one that a killed server has left.
-func openBackupDoor(dir string, source backup.Source, log *slog.Logger) (*backupDoor, error) {
+// openDoor is called by who has the directory's lock, so a socket that is there
+// is one that a killed server has left, or that of another server of the same
+// PostgreSQL database: then there is no door, and no error.
+func openDoor(dir string, server *Server, log *slog.Logger) (*localDoor, error) {
 	if err := removeScratch(dir); err != nil {
 		return nil, err
+	}
+	if server.cfg.DatabaseURL != "" { // several servers of one database may share a directory
+		if answer, err := knock(context.Background(), dir, "/seal/status", nil); !errors.Is(err, errNobodyThere) {
+			if answer != nil {
+				answer.Close()
+			}
+			log.Warn("another server of this data directory listens for its owner: this one does not", "data_dir", dir)
+			return nil, nil
+		}
 	}
 	path, folder, err := reachSocket(dir)
 	if err != nil {
@@ -48,17 +57,17 @@ func openBackupDoor(dir string, source backup.Source, log *slog.Logger) (*backup
 	}
 	defer folder.Close()
 	if err := os.Remove(socketPath(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("listen for backups: %w", err)
+		return nil, fmt.Errorf("listen for the owner of the data directory: %w", err)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("listen for backups: %w", err)
+		return nil, fmt.Errorf("listen for the owner of the data directory: %w", err)
 	}
 	l.SetUnlinkOnClose(false) // path may be gone by then
-	d := &backupDoor{dir: dir, source: source, log: log, listener: ownersOnly{l, log}, one: make(chan struct{}, 1)}
+	d := &localDoor{dir: dir, server: server, log: log, listener: ownersOnly{l, log}, one: make(chan struct{}, 1)}
 	if err := os.Chmod(socketPath(dir), 0o600); err != nil {
 		l.Close()
-		return nil, fmt.Errorf("listen for backups: %w", err)
+		return nil, fmt.Errorf("listen for the owner of the data directory: %w", err)
 	}
 	d.http = &http.Server{
 		Handler:           d,
@@ -83,15 +92,15 @@ func reachSocket(dir string) (string, *os.File, error) {
 	return socketPath(fmt.Sprintf("/proc/self/fd/%d", folder.Fd())), folder, nil
 }
 
-func (d *backupDoor) serve() error {
+func (d *localDoor) serve() error {
 	if err := d.http.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("listen for backups: %w", err)
+		return fmt.Errorf("listen for the owner of the data directory: %w", err)
 	}
 	return nil
 }
 
-// close ends the backup in progress and waits for its end.
-func (d *backupDoor) close() error {
+// close ends what is being done and waits for its end.
+func (d *localDoor) close() error {
 	d.http.Close() // what it cuts is not worth an error
 	d.listener.Close()
 	d.one <- struct{}{}
@@ -102,8 +111,9 @@ func (d *backupDoor) close() error {
 	return nil
 }
 
-func (d *backupDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost || r.URL.Path != "/backup" {
+func (d *localDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	do := map[string]func(http.ResponseWriter, *http.Request){"/backup": d.backup, "/seal/rotate": d.rotateSeal, "/seal/migrate": d.migrateSeal, "/seal/status": d.sealStatus}[r.URL.Path]
+	if r.Method != http.MethodPost || do == nil {
 		http.NotFound(w, r)
 		return
 	}
@@ -113,9 +123,18 @@ func (d *backupDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
+	do(w, r)
+}
+
+func (d *localDoor) backup(w http.ResponseWriter, r *http.Request) {
+	source, err := d.server.backupSource()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	began := time.Now()
 	out := &patientWriter{to: w, control: http.NewResponseController(w)}
-	if _, err := d.source.Write(r.Context(), out); err != nil {
+	if _, err := source.Write(r.Context(), out); err != nil {
 		d.log.Error("no backup was made", "error", err)
 		if out.written == 0 {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -158,7 +177,7 @@ func (l ownersOnly) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if err := checkPeer(conn); err != nil {
-			l.log.Warn("refused to talk about backups", "reason", err)
+			l.log.Warn("refused to talk to another user", "reason", err)
 			conn.Close()
 			continue
 		}
@@ -172,15 +191,29 @@ var errNobodyThere = errors.New("no server is running")
 // askForBackup asks the server that has dir for a backup. The caller closes
 // the stream, of which the end says whether it is whole.
 func askForBackup(ctx context.Context, dir string) (io.ReadCloser, error) {
-	path, folder, err := reachSocket(dir)
+	answer, err := knock(ctx, dir, "/backup", nil)
+	why, refused := errors.AsType[refusal](err)
+	switch {
+	case refused:
+		return nil, fmt.Errorf("the server made no backup: %s", string(why))
+	case err != nil && !errors.Is(err, errNobodyThere):
+		return nil, fmt.Errorf("ask the server for a backup: %w", err)
+	}
+	return answer, err
+}
+
+// knock asks the server that has dir for something. The caller closes the
+// answer.
+func knock(ctx context.Context, dir, path string, body io.Reader) (io.ReadCloser, error) {
+	socket, folder, err := reachSocket(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer folder.Close()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", path)
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://azekura/backup", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://azekura"+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -189,12 +222,20 @@ func askForBackup(ctx context.Context, dir string) (io.ReadCloser, error) {
 		return nil, errNobodyThere
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask the server for a backup: %w", err)
+		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
 		defer answer.Body.Close()
 		text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
-		return nil, errors.Join(err, fmt.Errorf("the server made no backup: %s", strings.TrimSpace(string(text))))
+		if err != nil {
+			return nil, err
+		}
+		return nil, refusal(strings.TrimSpace(string(text)))
 	}
 	return answer.Body, nil
 }
+
+// A refusal is why a server does not do what it is asked for.
+type refusal string
+
+func (r refusal) Error() string { return "the server refused: " + string(r) }
