@@ -63,6 +63,7 @@ func parts() []part {
 		{"reads", (*bench).reads},
 		{"writes", (*bench).writes},
 		{"access", (*bench).access},
+		{"keys", (*bench).keys},
 		{"postgres", (*bench).postgres},
 		{"million", (*bench).millionSecrets},
 		{"tls", (*bench).tls},

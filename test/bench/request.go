@@ -45,13 +45,18 @@ func secretName(n int) string { return fmt.Sprintf("bench/secret-%07d", n) }
 
 // request is a signed request of an operation as it goes over the wire.
 func (t target) request(op, body string) ([]byte, error) {
+	return t.requestOf("secretsmanager", "secretsmanager."+op, body)
+}
+
+// requestOf is request for an operation of another service.
+func (t target) requestOf(service, target, body string) ([]byte, error) {
 	r, err := http.NewRequest(http.MethodPost, t.url+"/", strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "secretsmanager."+op)
-	sigv4.Sign(r, t.credentials, t.region, "secretsmanager", sha256.Sum256([]byte(body)), time.Now())
+	r.Header.Set("X-Amz-Target", target)
+	sigv4.Sign(r, t.credentials, t.region, service, sha256.Sum256([]byte(body)), time.Now())
 	var b bytes.Buffer
 	err = r.Write(&b)
 	return b.Bytes(), err
@@ -68,6 +73,11 @@ func (t target) call(op string, in, out any) error {
 	if err != nil {
 		return err
 	}
+	return t.ask(op, request, out)
+}
+
+// ask sends one request, and decodes the answer into out unless that is nil.
+func (t target) ask(op string, request []byte, out any) error {
 	conn, err := t.dial()
 	if err != nil {
 		return err
