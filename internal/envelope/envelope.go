@@ -81,12 +81,15 @@ func NewSealer(key *Key) *Sealer {
 
 // Seal is the function Seal with this key.
 func (s *Sealer) Seal(plaintext, aad []byte) []byte {
+	return s.Append(make([]byte, 0, len(plaintext)+Overhead), plaintext, aad)
+}
+
+// Append is Seal for a blob that follows what is in dst; it returns both.
+func (s *Sealer) Append(dst, plaintext, aad []byte) []byte {
 	if len(plaintext) > MaxSize {
 		panic("envelope: sealing more than MaxSize")
 	}
-	out := make([]byte, 1, len(plaintext)+Overhead)
-	out[0] = formatGCM
-	return s.aead.Seal(out, nil, plaintext, aad)
+	return s.aead.Seal(append(dst, formatGCM), nil, plaintext, aad)
 }
 
 // Open is the function Open with this key.

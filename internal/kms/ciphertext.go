@@ -34,18 +34,20 @@ const (
 	headerSize         = 1 + 16 + 4
 )
 
-// header begins a ciphertext of a version of the key.
-func (k *Key) header(v *version) []byte {
+// header begins a ciphertext of a version of the key, with room for what
+// follows.
+func (k *Key) header(v *version, room int) []byte {
 	format := byte(formatSingleRegion)
 	digits, multi := strings.CutPrefix(k.ID, multiRegionPrefix)
 	if multi {
 		format = formatMultiRegion
 	}
-	id, err := hex.DecodeString(strings.ReplaceAll(digits, "-", ""))
-	if err != nil || len(id) != 16 {
+	id, err := uuid.Parse(digits) // which takes one without dashes, too
+	if err != nil {
 		panic("kms: a key with the id " + k.ID)
 	}
-	return binary.BigEndian.AppendUint32(append([]byte{format}, id...), v.number)
+	header := append(make([]byte, 0, headerSize+room), format)
+	return binary.BigEndian.AppendUint32(append(header, id[:]...), v.number)
 }
 
 // keyIn is the id and the version of the key that made a ciphertext; ok is
@@ -68,8 +70,8 @@ func keyIn(ciphertext []byte) (id string, number uint32, ok bool) {
 // seal encrypts under the newest version of a symmetric key, in a context.
 func (k *Key) seal(plaintext []byte, ec Context) []byte {
 	v := k.newest()
-	header := k.header(v)
-	return append(header, v.sealer.Seal(plaintext, contextAAD(header, ec))...)
+	header := k.header(v, len(plaintext)+envelope.Overhead)
+	return v.sealer.Append(header, plaintext, contextAAD(header, ec))
 }
 
 // unseal decrypts what seal made under any version of the key, in the same

@@ -230,7 +230,7 @@ func (k *Key) encrypts(op, algorithm string, ec Context) error {
 
 // has refuses an algorithm that keys like this one do not have.
 func (k *Key) has(algorithm string) error {
-	if !slices.Contains(material.Algorithms(k.spec, k.usage), algorithm) {
+	if !k.spec.Allows(k.usage, algorithm) {
 		return model.InvalidKeyUsage("Algorithm %s is incompatible with key spec %s.", algorithm, k.spec)
 	}
 	return nil

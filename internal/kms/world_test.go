@@ -34,7 +34,7 @@ var regions = []string{"us-east-1", "us-west-2", "ap-northeast-1"}
 // account, and a clock that a test moves.
 type world struct {
 	*Service
-	t        *testing.T
+	t        testing.TB
 	users    *iam.Service
 	now      time.Time
 	policies *policy.Set
@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	return worldOver(t, storetest.Open(t))
 }
 
-func worldOver(t *testing.T, db *store.DB) *world {
+func worldOver(t testing.TB, db *store.DB) *world {
 	t.Helper()
 	keyring, err := seal.OpenKeyring(t.Context(), db, seal.Memory())
 	if err != nil {
@@ -78,13 +78,13 @@ func (w *world) again() *Service {
 }
 
 // granting is the policies of a caller: one, with a statement.
-func granting(t *testing.T, statement string) *policy.Set {
+func granting(t testing.TB, statement string) *policy.Set {
 	t.Helper()
 	return policy.NewSet(passed(t, statement))
 }
 
 // passed is a policy of one statement.
-func passed(t *testing.T, statement string) policy.Policy {
+func passed(t testing.TB, statement string) policy.Policy {
 	t.Helper()
 	d, err := policy.Parse(document(statement), policy.Identity)
 	if err != nil {

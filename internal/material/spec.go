@@ -93,8 +93,8 @@ func (s Spec) Usages() (usages []Usage) {
 // them; nil if there are no such keys.
 func Algorithms(s Spec, u Usage) []string { return slices.Clone(shapes[s].algorithms[u]) }
 
-// allows says whether keys with the spec and a usage have an algorithm.
-func (s Spec) allows(u Usage, algorithm string) bool {
+// Allows says whether keys with the spec and a usage have an algorithm.
+func (s Spec) Allows(u Usage, algorithm string) bool {
 	return slices.Contains(shapes[s].algorithms[u], algorithm)
 }
 

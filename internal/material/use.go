@@ -88,7 +88,7 @@ func (k *Key) Verify(algorithm string, message []byte, isDigest bool, signature 
 
 // signing is what the standard library signs, and how.
 func (k *Key) signing(algorithm string, message []byte, isDigest bool) (crypto.SignerOpts, []byte, error) {
-	if k.signer == nil || !k.spec.allows(SignVerify, algorithm) {
+	if k.signer == nil || !k.spec.Allows(SignVerify, algorithm) {
 		return nil, nil, ErrAlgorithm
 	}
 	if algorithm == "ED25519_SHA_512" {
@@ -116,7 +116,7 @@ func (k *Key) signing(algorithm string, message []byte, isDigest bool) (crypto.S
 // MaxPlaintext is how many bytes an RSA key of the spec can encrypt (RFC 8017
 // section 7.1.1); 0 if it has not the algorithm.
 func (s Spec) MaxPlaintext(algorithm string) int {
-	if !s.isRSA() || !s.allows(EncryptDecrypt, algorithm) {
+	if !s.isRSA() || !s.Allows(EncryptDecrypt, algorithm) {
 		return 0
 	}
 	return shapes[s].bits/8 - 2*hashOf(algorithm).Size() - 2
@@ -156,7 +156,7 @@ func openOAEP(private *rsa.PrivateKey, h crypto.Hash, ciphertext []byte) ([]byte
 
 // MAC is the HMAC (FIPS 198-1) of a message. The error is ErrAlgorithm.
 func (k *Key) MAC(algorithm string, message []byte) ([]byte, error) {
-	if !k.spec.allows(GenerateVerifyMAC, algorithm) {
+	if !k.spec.Allows(GenerateVerifyMAC, algorithm) {
 		return nil, ErrAlgorithm
 	}
 	mac := hmac.New(newHash(hashOf(algorithm)), k.secret)

@@ -119,7 +119,7 @@ func agrees(t *testing.T, s Spec, v vector) (met, judged bool) {
 
 func specFor(algorithm string) Spec {
 	for _, s := range []Spec{RSA2048, P256, P384, P521, Ed25519} {
-		if s.allows(SignVerify, algorithm) {
+		if s.Allows(SignVerify, algorithm) {
 			return s
 		}
 	}
