@@ -286,10 +286,19 @@ func (s *Service) retirable(ctx context.Context, tx *store.Tx, c *call.Call, key
 		return nil, err
 	}
 	k, err := s.loadRow(tx, n.region, n.id, tx.ForUpdate())
-	if there && err == nil && k.ARN == g.keyARN && g.retiring != "" && slices.Contains(grantees(c), g.retiring) &&
-		!strings.HasSuffix(g.retiring, ":root") && !c.Would("kms:RetireGrant", k.target(c)).Explicit {
-		c.Resource, c.Decision = k.ARN, policy.Decision{Allowed: true, Type: policy.ResourcePolicy}
-		return k, nil
+	if there && err == nil && k.ARN == g.keyARN && g.retiring != "" {
+		// To be named is as good as a grant of RetireGrant, with no less that denies.
+		named := grant{grantee: g.retiring, operations: texts{"RetireGrant"}}
+		if err := named.compile(); err != nil {
+			return nil, err
+		}
+		target := k.target(c)
+		target.Policy = named.document
+		own, theirs := c.Would("kms:RetireGrant", k.target(c)), c.Would("kms:RetireGrant", target)
+		if !own.Explicit && theirs.Allowed {
+			c.Resource, c.Decision = k.ARN, theirs
+			return k, nil
+		}
 	}
 	k, _, err = s.permitted(c, "kms:RetireGrant", n, k, err, within(tx))
 	return k, err

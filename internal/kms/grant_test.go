@@ -321,3 +321,35 @@ func TestGrantConditions(t *testing.T) {
 		}
 	})
 }
+
+// Who is named to retire a grant may, unless something denies it: a session
+// that was made for less may not.
+func TestRetiringPrincipalsAreBound(t *testing.T) {
+	w := newWorld(t)
+	ben, eve := w.user("ben"), w.user("eve")
+	w.caller = nil
+	key := w.newKey(nil)
+	for name, tt := range map[string]struct {
+		caller   call.Principal
+		policies *policy.Set
+		allowed  bool
+	}{
+		"no policies":     {eve, &policy.Set{}, true},
+		"denied":          {eve, granting(t, `{"Effect":"Deny","Action":"kms:*","Resource":"*"}`), false},
+		"somebody else":   {ben, &policy.Set{}, false},
+		"a federated one": {federated(eve), (&policy.Set{}).WithSession(passed(t, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)), false},
+	} {
+		g := w.grant(&model.CreateGrantInput{KeyId: key.KeyId, GranteePrincipal: &ben.ARN, RetiringPrincipal: &eve.ARN, Operations: []string{"Decrypt"}})
+		w.as(tt.caller, tt.policies, func() {
+			if _, err := try(w, w.RetireGrant, &model.RetireGrantInput{KeyId: key.Arn, GrantId: g.GrantId}); (err == nil) != tt.allowed {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+// federated is a session that a user has asked for.
+func federated(user call.Principal) call.Principal {
+	user.Kind, user.ARN, user.Session = policy.Federated, "arn:aws:sts::"+user.Account+":federated-user/f", "f"
+	return user
+}
