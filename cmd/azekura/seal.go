@@ -12,7 +12,6 @@ import (
 
 	"azekura/internal/seal"
 	"azekura/internal/server"
-	"azekura/internal/store"
 )
 
 func sealVerb() *cobra.Command {
@@ -28,16 +27,19 @@ func sealVerb() *cobra.Command {
 }
 
 // sealing is what the settings of a seal's verb say.
-func sealing(cmd *cobra.Command) (server.Sealing, *meter, error) {
+func sealing(cmd *cobra.Command) (server.Sealing, error) {
 	cfg, err := load(cmd.Flags(), "", os.Getenv)
 	if err != nil {
-		return server.Sealing{}, nil, err
+		return server.Sealing{}, err
 	}
-	m := newMeter(cmd.ErrOrStderr())
 	return server.Sealing{
 		DataDir: cfg.DataDir, DatabaseURL: cfg.DatabaseURL, DatabaseStandby: cfg.DatabaseStandby, Seal: cfg.Seal,
-		Progress: func(done, all int) { m.report(store.Progress{Step: "keys", Rows: int64(done), Total: int64(all)}) },
-	}, m, nil
+		Progress: func(done, all int) {
+			if step := max(1, all/10); all > 1 && (done%step == 0 || done == all) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "wrapped %d of %d keys\n", done, all)
+			}
+		},
+	}, nil
 }
 
 func sealStatusVerb() *cobra.Command {
@@ -47,7 +49,7 @@ func sealStatusVerb() *cobra.Command {
 		Example: "  azekura seal status --data-dir azekura-data",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := sealing(cmd)
+			s, err := sealing(cmd)
 			if err != nil {
 				return err
 			}
@@ -78,14 +80,13 @@ func sealRotateVerb() *cobra.Command {
 		Example: "  azekura seal rotate --data-dir azekura-data\n  azekura seal rotate --data-dir azekura-data --keyring",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, m, err := sealing(cmd)
+			s, err := sealing(cmd)
 			if err != nil {
 				return err
 			}
 			ctx, restore := untilSignal(cmd.Context())
 			defer restore()
 			fingerprint, err := s.Rotate(ctx, newKey)
-			m.close()
 			if err != nil {
 				return fmt.Errorf("seal rotate: %w", err)
 			}
@@ -122,14 +123,13 @@ func sealMigrateVerb() *cobra.Command {
 			if err := readFile(to, next.settings()); err != nil {
 				return err
 			}
-			s, m, err := sealing(cmd)
+			s, err := sealing(cmd)
 			if err != nil {
 				return err
 			}
 			ctx, restore := untilSignal(cmd.Context())
 			defer restore()
 			fingerprint, err := s.Migrate(ctx, next.Seal)
-			m.close()
 			if err != nil {
 				return fmt.Errorf("seal migrate: %w", err)
 			}
