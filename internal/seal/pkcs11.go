@@ -195,6 +195,9 @@ func (t *token) session(what string, do func(session) error) error {
 		return err
 	}
 	hint := "see that the HSM is there, and that this server's user may use it"
+	if _, missing := errors.AsType[noSuchToken](err); missing {
+		forget(t.module)
+	}
 	code, _ := errors.AsType[pkcs11.Error](err)
 	switch code {
 	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED:
@@ -247,9 +250,16 @@ func findSlot(lib *pkcs11.Ctx, label string) (uint, error) {
 		}
 	}
 	if len(found) != 1 {
-		return 0, fmt.Errorf("of %d tokens, %d have that label", len(slots), len(found))
+		return 0, noSuchToken{len(slots), len(found)}
 	}
 	return found[0], nil
+}
+
+// noSuchToken says how many tokens there are, and how many have the label.
+type noSuchToken struct{ tokens, found int }
+
+func (e noSuchToken) Error() string {
+	return fmt.Sprintf("of %d tokens, %d have that label", e.tokens, e.found)
 }
 
 func (s session) canGCM() error {

@@ -149,3 +149,29 @@ func TestPKCS11Unreachable(t *testing.T) {
 		t.Errorf("without the key: %v", err)
 	}
 }
+
+// A token that was away when it was asked for is found once it is there.
+func TestPKCS11TokenComesBack(t *testing.T) {
+	c := newSoftHSM(t)
+	if _, err := Create(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	forget(softHSM)
+	conf := os.Getenv("SOFTHSM2_CONF")
+	there, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(conf, []byte("directories.tokendir = "+t.TempDir()+"\nlog.level = ERROR\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), c); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("without the token: %v", err)
+	}
+	if err := os.WriteFile(conf, there, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), c); err != nil {
+		t.Errorf("with the token again: %v", err)
+	}
+}
