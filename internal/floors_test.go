@@ -15,7 +15,7 @@ import (
 // not know each other. A package inside a room, such as store/storetest, may
 // import the room and what lies below the floor named here.
 var floors = []string{
-	"api arn store envelope material sigv4 totp oidc throttle",
+	"api arn pagelock store envelope material sigv4 totp oidc throttle",
 	"api/shape policy seal api/secretsmanager api/iam api/sts api/organizations api/kms backup store/storetest/postgres oidc/oidctest",
 	"api/gen api/apitest call store/storetest",
 	"wire iam organizations",

@@ -25,6 +25,7 @@ type config struct {
 	dev       bool
 	logFormat string
 	logLevel  string
+	coreDumps bool
 }
 
 // settings is the one list of settings: it gives c its defaults and is how all
@@ -71,6 +72,7 @@ func (c *config) settings() *pflag.FlagSet {
 	f.StringVar(&c.MetricsListen, "metrics-listen", d.MetricsListen, "address and port of Prometheus metrics; empty is off")
 	f.BoolVar(&c.MetricsRemote, "metrics-remote", d.MetricsRemote, "allow metrics on an address that is not loopback")
 	f.BoolVar(&c.Pprof, "pprof", d.Pprof, "serve Go's profiles beside the metrics, on loopback only")
+	f.BoolVar(&c.coreDumps, "core-dumps", false, "let a crash write the memory, with all keys in it, to the disk")
 	return f
 }
 

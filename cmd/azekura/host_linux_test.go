@@ -143,3 +143,45 @@ func TestProcessKeepsToItself(t *testing.T) {
 		}
 	}
 }
+
+// What memory may be written to a disk: none, or the log says so.
+func TestMemoryStaysInMemory(t *testing.T) {
+	p := start(t, "--data-dir", filepath.Join(t.TempDir(), "data"), "--log-level", "debug")
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked := !regexp.MustCompile(`(?m)^VmLck:\s+0 kB$`).Match(status)
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	said := p.stderr.String()
+	if all := strings.Contains(said, "all memory is locked"); all && !locked {
+		t.Errorf("it says that its memory is locked; the system says:\n%s", status)
+	} else if told := strings.Contains(said, "may be swapped out") || strings.Contains(said, "there is no swap"); !all && !told {
+		t.Errorf("its memory is not locked, and it says\n%s", said)
+	}
+}
+
+// Core dumps are for who asks for them, and is warned.
+func TestCoreDumps(t *testing.T) {
+	p := start(t, "--data-dir", filepath.Join(t.TempDir(), "data"), "--core-dumps")
+	proc := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid))
+	limits, err := os.ReadFile(filepath.Join(proc, "limits"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mine unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &mine); err != nil {
+		t.Fatal(err)
+	}
+	if mine.Max > 0 && regexp.MustCompile(`(?m)^Max core file size\s+0\s`).Match(limits) {
+		t.Errorf("its core dumps are limited:\n%s", limits)
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if said := p.stderr.String(); !strings.Contains(said, "core dumps are allowed") {
+		t.Errorf("it says\n%s", said)
+	}
+}

@@ -63,6 +63,9 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer flush()
+	if err := guardMemory(log, cfg.coreDumps); err != nil {
+		return err
+	}
 	defer calmCollector()()
 	if cfg.dev {
 		cfg.DataDir = ""

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"azekura/internal/envelope"
 )
@@ -109,10 +109,11 @@ func readKey(path string) (*envelope.Key, error) {
 		return nil, fmt.Errorf("the root key %s can be read by others than its owner (mode %04o): run chmod 600 %s", path, mode, path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	defer clear(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the root key: %w", err)
 	}
-	key, err := parseKey(string(text))
+	key, err := parseKey(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the root key %s: %w; restore it from your copy", path, err)
 	}
@@ -125,12 +126,13 @@ func formatKey(key *envelope.Key) string {
 }
 
 // parseKey reads what formatKey wrote. Its errors never repeat the text.
-func parseKey(text string) (*envelope.Key, error) {
-	fields := strings.Fields(text)
-	if len(fields) != 2 || fields[0] != fileFormat {
+func parseKey(text []byte) (*envelope.Key, error) {
+	fields := bytes.Fields(text)
+	if len(fields) != 2 || string(fields[0]) != fileFormat {
 		return nil, fmt.Errorf("the file is not a line of %q and a key", fileFormat)
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(fields[1])
+	raw, err := base64.RawURLEncoding.Strict().AppendDecode(make([]byte, 0, envelope.KeySize+checkSize+3), fields[1])
+	defer clear(raw[:cap(raw)])
 	if err != nil || len(raw) != envelope.KeySize+checkSize {
 		return nil, errors.New("the key is not whole")
 	}

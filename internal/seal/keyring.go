@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"azekura/internal/envelope"
+	"azekura/internal/pagelock"
 	"azekura/internal/store"
 )
 
@@ -46,15 +47,20 @@ const redacted = "keyring ***"
 // seals, from the other Secret derives.
 type ringKey struct {
 	sealer *envelope.Sealer
-	parent envelope.Key
+	parent *envelope.Key
 }
 
+// newRingKey makes a key ready, and wipes it.
 func newRingKey(key *envelope.Key) (ringKey, error) {
 	parent, err := hkdf.Key(sha256.New, key[:], nil, "keyring: secrets", envelope.KeySize)
 	if err != nil {
 		return ringKey{}, err
 	}
-	return ringKey{envelope.NewSealer(key), envelope.Key(parent)}, nil
+	defer clear(parent)
+	k := ringKey{envelope.NewSealer(key), new(envelope.Key(parent))}
+	clear(key[:])
+	pagelock.Hold(&k) // where that is allowed
+	return k, nil
 }
 
 // NewKeyring is the keyring of a store, sealed.
@@ -181,6 +187,7 @@ func createKeyring(ctx context.Context, db *store.DB, root envelope.Root) (rows 
 func newRow(ctx context.Context, root envelope.Root, number int64) (keyringRow, error) {
 	id := uuid.Must(uuid.NewV7()).String()
 	key := envelope.NewKey()
+	defer clear(key[:])
 	wrapped, err := root.Wrap(ctx, &key, keyringAAD(id))
 	return keyringRow{number: number, id: id, wrapped: wrapped, root: root.Fingerprint(), created: time.Now().UnixMilli()}, err
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 
 	"azekura/internal/envelope"
+	"azekura/internal/pagelock"
 )
 
 // A root is a root key that lies in this process's memory.
@@ -17,12 +18,16 @@ type root struct {
 	fingerprint string
 }
 
+// newRoot makes a root key ready, and wipes it.
 func newRoot(key *envelope.Key) *root {
 	derived, err := hkdf.Key(sha256.New, key[:], nil, "azekura root key fingerprint", 4)
 	if err != nil {
 		panic(err) // the length is below HKDF's bound
 	}
-	return &root{envelope.NewSealer(key), hex.EncodeToString(derived)}
+	r := &root{envelope.NewSealer(key), hex.EncodeToString(derived)}
+	clear(key[:])
+	pagelock.Hold(r) // where that is allowed
+	return r
 }
 
 func (r *root) Wrap(_ context.Context, key *envelope.Key, aad []byte) ([]byte, error) {
