@@ -62,8 +62,9 @@ type Call struct {
 
 // Wipe has b overwritten with zeros once the call's answer is written, or the
 // call has failed: for what must be in the clear until then, and is of no use
-// after that. Of an input, whatever is Sensitive may be given, since package
-// wire keeps each in memory of its own, also where that is the text of a string.
+// after that. Of an input in the JSON protocol, whatever is Sensitive may be
+// given: package wire keeps each in memory of its own, also where that is the
+// text of a string. In the query protocol texts share the memory of others.
 func (c *Call) Wipe(b []byte) {
 	if c.Spent != nil {
 		*c.Spent = append(*c.Spent, b)

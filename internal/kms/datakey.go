@@ -154,5 +154,6 @@ func (s *Service) GenerateRandom(_ context.Context, c *call.Call, in *model.Gene
 	}
 	random := make([]byte, *in.NumberOfBytes)
 	rand.Read(random)
+	c.Wipe(random)
 	return &model.GenerateRandomOutput{Plaintext: random}, nil
 }

@@ -152,6 +152,7 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, c *call.Call, in *mode
 		return nil, errRecipient()
 	}
 	secret, err := k.newest().key.SharedSecret(in.PublicKey)
+	c.Wipe(secret)
 	switch {
 	case errors.Is(err, material.ErrPeer):
 		return nil, invalid("The public key is no valid key on the curve of %s.", k.spec)
