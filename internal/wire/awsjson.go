@@ -40,11 +40,15 @@ func (h awsJSON) receive(w http.ResponseWriter, r *http.Request, c *call.Call, s
 		return nil, nil, err
 	}
 	in := t.op.New()
-	if err := read(c, sent, in, t.in); err != nil {
+	p, err := t.in()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := read(c, sent, in, p); err != nil {
 		return nil, nil, err
 	}
 	c.Input = in
-	return t, in, check(in, t.in, open)
+	return t, in, check(in, p, open)
 }
 
 // read decodes a body. What is overwritten where it has escapes is a copy, if

@@ -95,13 +95,13 @@ type Outcome struct {
 type target struct {
 	service string
 	op      call.Op
-	in      *plan
-	out     atomic.Pointer[plan] // made at the first answer, which tells its type
+	in      func() (*plan, error) // made at the first request: a start need not wait for hundreds
+	out     atomic.Pointer[plan]  // made at the first answer, which tells its type
 }
 
-// Handle registers a service. It panics if an operation is there already, if
-// its input cannot be read, or if the service does not say its protocol: all
-// are errors of the program.
+// Handle registers a service. It panics if an operation is there already, or if
+// the service does not say its protocol: both are errors of the program, as is
+// what Check finds.
 func (h *Handler) Handle(s call.Service) {
 	switch {
 	case (s.Target == "") == (s.Version == ""):
@@ -114,11 +114,30 @@ func (h *Handler) Handle(s call.Service) {
 }
 
 func targetOf(s call.Service, op call.Op) *target {
-	in, err := planOf(reflect.TypeOf(op.New()).Elem())
-	if err != nil {
-		panic(fmt.Sprintf("wire: operation %s of %s: %v", op.Name, s.Name, err))
+	return &target{service: s.Name, op: op, in: sync.OnceValues(func() (*plan, error) {
+		in, err := planOf(reflect.TypeOf(op.New()).Elem())
+		if err != nil {
+			return nil, fmt.Errorf("wire: operation %s of %s: %w", op.Name, s.Name, err)
+		}
+		return in, nil
+	})}
+}
+
+// Check says whether the inputs of all registered operations can be read. It is
+// for tests: which inputs there are does not depend on what is sent.
+func (h *Handler) Check() error {
+	var errs []error
+	for _, t := range h.targets {
+		_, err := t.in()
+		errs = append(errs, err)
 	}
-	return &target{service: s.Name, op: op, in: in}
+	for _, a := range h.queries {
+		for _, t := range a.ops {
+			_, err := t.in()
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // InFlight is how many requests have arrived and are not answered yet.

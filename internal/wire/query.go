@@ -150,11 +150,15 @@ func (q *awsQuery) input(c *call.Call, t *target, params []parameter, sent *mess
 		return nil, nil, err
 	}
 	in := t.op.New()
-	if err := decodeForm(params, in, t.in); err != nil {
+	p, err := t.in()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := decodeForm(params, in, p); err != nil {
 		return nil, nil, err
 	}
 	c.Input = in
-	return t, in, check(in, t.in, q.api.how)
+	return t, in, check(in, p, q.api.how)
 }
 
 // parametersOf are those of the URL and those of the form.
