@@ -76,7 +76,7 @@ func sealRotateVerb() *cobra.Command {
 			"on, and need a copy of DIR/root-key before their next start.\n\n" +
 			"A key that sleeps in a KMS, in Vault or in an HSM is rotated there; rotate then wraps the\n" +
 			"keyring under its newest version. --keyring also adds a key to the keyring, under which all is\n" +
-			"sealed from then on.",
+			"sealed from then on; over PostgreSQL with a root key file it does only that.",
 		Example: "  azekura seal rotate --data-dir azekura-data\n  azekura seal rotate --data-dir azekura-data --keyring",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -75,6 +75,10 @@ func kinds() []kind {
 // text around it says which, and what to do.
 var ErrUnreachable = errors.New("the seal cannot be reached")
 
+// ErrLocks says beside ErrUnreachable that the seal locks itself if it is asked
+// the same again and again: that a PIN is wrong.
+var ErrLocks = errors.New("do not ask again")
+
 // Kinds lists what Config.Kind can be.
 func Kinds() []string {
 	var names []string

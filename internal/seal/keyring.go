@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,11 +31,13 @@ type Keyring struct {
 	learning sync.Mutex
 	root     envelope.Root // what unsealed it last
 	learned  time.Time     // when an unknown key was last asked for
+	reopen   func(context.Context) (envelope.Root, error)
 }
 
 // A ring is the keys of a keyring at one moment.
 type ring struct {
 	newest uuid.UUID
+	number int64 // of the newest
 	keys   map[uuid.UUID]ringKey
 }
 
@@ -101,6 +104,10 @@ func (k *Keyring) Unseal(ctx context.Context, root envelope.Root) error {
 	return nil
 }
 
+// Reopen says how to open the root key again, for when another node has put the
+// keyring under another one. To be called before the keyring is used.
+func (k *Keyring) Reopen(open func(context.Context) (envelope.Root, error)) { k.reopen = open }
+
 // Opens is nil if root opens the keyring that tx reads, and the error of
 // OpenKeyring if it does not.
 func Opens(ctx context.Context, tx *store.Tx, root envelope.Root) error {
@@ -124,14 +131,25 @@ func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*ring, 
 		if err != nil {
 			return nil, err
 		}
-		if ring.newest, err = uuid.Parse(row.id); err != nil {
-			return nil, err
-		}
-		if ring.keys[ring.newest], err = newRingKey(key); err != nil {
+		if err := ring.add(row, key); err != nil {
 			return nil, err
 		}
 	}
 	return ring, nil
+}
+
+func (r *ring) add(row keyringRow, key *envelope.Key) error {
+	id, err := uuid.Parse(row.id)
+	if err != nil {
+		return err
+	}
+	if r.keys[id], err = newRingKey(key); err != nil {
+		return err
+	}
+	if row.number > r.number {
+		r.newest, r.number = id, row.number
+	}
+	return nil
 }
 
 func unwrapRow(ctx context.Context, row keyringRow, root envelope.Root) (*envelope.Key, error) {
@@ -248,12 +266,14 @@ func (k *Keyring) keyOf(blob []byte) (ringKey, []byte, error) {
 }
 
 const (
-	learnPause = 5 * time.Second // between two looks for a key that is not there
-	learnTime  = 5 * time.Second // that a look may take
+	learnPause = 200 * time.Millisecond // between two looks for keys that are not there
+	learnTime  = 5 * time.Second        // that a look may take
 )
 
 // learn looks for a key that another node may have added. Blobs are also what
-// strangers make up, so it does not look often.
+// strangers make up, so it looks five times a second at most, for one row; who
+// comes in between waits for the next look. Nobody can keep a key from being
+// found by asking for others.
 func (k *Keyring) learn(id uuid.UUID) (ringKey, bool) {
 	k.learning.Lock()
 	defer k.learning.Unlock()
@@ -264,23 +284,44 @@ func (k *Keyring) learn(id uuid.UUID) (ringKey, bool) {
 	if key, ok := held.keys[id]; ok { // somebody was quicker
 		return key, true
 	}
-	if time.Since(k.learned) < learnPause {
-		return ringKey{}, false
-	}
+	time.Sleep(learnPause - time.Since(k.learned))
 	k.learned = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), learnTime)
 	defer cancel()
-	rows, err := loadKeyring(ctx, k.db)
-	if err != nil || len(rows) == len(held.keys) {
-		return ringKey{}, false
-	}
-	fresh, err := unwrap(ctx, rows, k.root)
-	if err != nil {
+	fresh, err := k.look(ctx, held, id)
+	if err != nil || fresh == nil {
 		return ringKey{}, false
 	}
 	k.held.Store(fresh)
-	key, ok := fresh.keys[id]
-	return key, ok
+	return fresh.keys[id], true
+}
+
+// look is held with the key id, or nil if the store has no such key.
+func (k *Keyring) look(ctx context.Context, held *ring, id uuid.UUID) (*ring, error) {
+	var rows []keyringRow
+	err := k.db.View(ctx, func(tx *store.Tx) (err error) {
+		rows, err = selectRingKey(tx, id.String())
+		return err
+	})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	key, err := unwrapRow(ctx, rows[0], k.root)
+	if err != nil && k.reopen != nil {
+		root, opening := k.reopen(ctx)
+		if opening != nil {
+			return nil, opening
+		}
+		if key, err = unwrapRow(ctx, rows[0], root); err == nil {
+			k.root = root
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key[:])
+	fresh := &ring{newest: held.newest, number: held.number, keys: maps.Clone(held.keys)}
+	return fresh, fresh.add(rows[0], key)
 }
 
 // OpenKey is Open for a blob that holds a key.

@@ -202,6 +202,7 @@ func (t *token) session(what string, do func(session) error) error {
 	switch code {
 	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED:
 		hint = "give the right PIN before it is tried again: tokens lock themselves"
+		err = fmt.Errorf("%w: %w", ErrLocks, err)
 	case pkcs11.CKR_PIN_LOCKED:
 		hint = "let the HSM's security officer set a new PIN"
 	case pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED, pkcs11.CKR_KEY_TYPE_INCONSISTENT, pkcs11.CKR_MECHANISM_INVALID:

@@ -16,6 +16,12 @@ func selectKeyring(tx *store.Tx) ([]keyringRow, error) {
 		`SELECT number, id, wrapped, root, created_at FROM keyring ORDER BY number`)
 }
 
+// selectRingKey reads one key, or none.
+func selectRingKey(tx *store.Tx, id string) ([]keyringRow, error) {
+	return store.Collect(tx, func(r *keyringRow) []any { return []any{&r.number, &r.id, &r.wrapped, &r.root, &r.created} },
+		`SELECT number, id, wrapped, root, created_at FROM keyring WHERE id = $1`, id)
+}
+
 func insertKeyring(tx *store.Tx, r keyringRow) error {
 	_, err := tx.Exec(`INSERT INTO keyring (number, id, wrapped, root, created_at) VALUES ($1, $2, $3, $4, $5)`,
 		r.number, r.id, r.wrapped, r.root, r.created)

@@ -48,13 +48,6 @@ func rewrap(ctx context.Context, db *store.DB, from, to envelope.Root, progress 
 		}
 	}
 	return db.Update(ctx, func(tx *store.Tx) error {
-		now, err := selectKeyring(tx)
-		if err != nil {
-			return err
-		}
-		if len(now) != len(rows) {
-			return errRingChanged
-		}
 		for i := range rows {
 			done, err := rewrapKeyring(tx, rows[i], fresh[i])
 			if err == nil && !done {
@@ -64,7 +57,12 @@ func rewrap(ctx context.Context, db *store.DB, from, to envelope.Root, progress 
 				return err
 			}
 		}
-		return nil
+		// Last, when the rows are locked: Add touches one of them.
+		now, err := selectKeyring(tx)
+		if err == nil && len(now) != len(rows) {
+			err = errRingChanged
+		}
+		return err
 	})
 }
 
@@ -89,18 +87,48 @@ func (k *Keyring) Add(ctx context.Context) error {
 	if root == nil {
 		return errors.New("add a key to the keyring: it is sealed")
 	}
-	rows, err := loadKeyring(ctx, k.db)
-	if err != nil {
-		return fmt.Errorf("add a key to the keyring: %w", err)
+	err := k.addUnder(ctx, root)
+	if err != nil && k.reopen != nil && ctx.Err() == nil {
+		// Another node may have put the ring under another root key.
+		now, opening := k.reopen(ctx)
+		if opening == nil && now.Fingerprint() != root.Fingerprint() {
+			root = now
+			err = k.addUnder(ctx, root)
+		}
 	}
-	row, err := newRow(ctx, root, rows[len(rows)-1].number+1)
 	if err != nil {
-		return fmt.Errorf("add a key to the keyring: %w", err)
-	}
-	if err := k.db.Update(ctx, func(tx *store.Tx) error { return insertKeyring(tx, row) }); err != nil {
 		return fmt.Errorf("add a key to the keyring: %w", err)
 	}
 	return k.Unseal(ctx, root)
+}
+
+// addUnder adds a key that root wraps, if root is what the ring is under, and
+// stays: a ring under two root keys would open with neither.
+func (k *Keyring) addUnder(ctx context.Context, root envelope.Root) error {
+	rows, err := loadKeyring(ctx, k.db)
+	if err != nil {
+		return err
+	}
+	last := rows[len(rows)-1]
+	opened, err := unwrapRow(ctx, last, root)
+	if err != nil {
+		return err
+	}
+	clear(opened[:])
+	row, err := newRow(ctx, root, last.number+1)
+	if err != nil {
+		return err
+	}
+	return k.db.Update(ctx, func(tx *store.Tx) error {
+		same, err := rewrapKeyring(tx, last, last) // and nobody rewraps it before this is done
+		if err == nil && !same {
+			err = errRingChanged
+		}
+		if err != nil {
+			return err
+		}
+		return insertKeyring(tx, row)
+	})
 }
 
 // A Status is what can be told of a keyring.

@@ -59,10 +59,28 @@ func Settle(ctx context.Context, c Config, db *store.DB) error {
 // promote gives the new key the name of the old one, which stays beside it.
 func promote(path string) error {
 	folder := filepath.Dir(path)
-	if err := os.Rename(path, oldPath(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := putAside(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return errors.Join(syncFolder(folder), os.Rename(nextPath(path), path), syncFolder(folder))
+}
+
+// putAside gives a root key the name of an old one. One that has that name gets
+// its fingerprint into its own: the backups of its time need it.
+func putAside(path string) error {
+	if _, err := os.Lstat(path); err != nil {
+		return err
+	}
+	switch older, err := File(oldPath(path)); {
+	case errors.Is(err, ErrNoRootKey):
+	case err != nil:
+		return err
+	default:
+		if err := os.Rename(oldPath(path), oldPath(path)+"."+older.Fingerprint()); err != nil {
+			return err
+		}
+	}
+	return os.Rename(path, oldPath(path))
 }
 
 // Rotate puts the keyring of a store under a new root key, and returns it. A
@@ -122,7 +140,7 @@ func Migrate(ctx context.Context, from, to Config, db *store.DB, root envelope.R
 	if !fromFile {
 		return next, nil
 	}
-	if err := errors.Join(os.Rename(from.Path, oldPath(from.Path)), syncFolder(filepath.Dir(from.Path))); err != nil {
+	if err := errors.Join(putAside(from.Path), syncFolder(filepath.Dir(from.Path))); err != nil {
 		return nil, fmt.Errorf("the keyring is under the new root key, and the old one lies in %s still: move it away: %w", from.Path, err)
 	}
 	return next, nil

@@ -6,7 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"azekura/internal/envelope"
 	"azekura/internal/store"
@@ -231,4 +234,86 @@ func TestMigrateBetweenSeals(t *testing.T) {
 	_, err = Migrate(t.Context(), words, k.c, k.db, root, nil)
 	must(t, err)
 	k.opens("and back")
+}
+
+// While strangers ask for keys that there are not, one that there is is found.
+func TestMadeUpBlobsHideNoKey(t *testing.T) {
+	k := newKept(t, storetest.Open(t))
+	other, err := OpenKeyring(t.Context(), k.db, k.root)
+	must(t, err)
+	must(t, k.ring.Add(t.Context()))
+	fresh := k.ring.Seal([]byte("y"), place)
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() {
+			made := uuid.New()
+			other.Open(append(made[:], fresh[16:]...), place)
+		})
+	}
+	if got, err := other.Open(fresh, place); err != nil || string(got) != "y" {
+		t.Errorf("the key is not found: %v", err)
+	}
+	asking.Wait()
+}
+
+// A node whose root key another node has replaced adds no key under it: a ring
+// under two root keys would open with neither.
+func TestAddUnderAnotherRoot(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		k := newKept(t, db)
+		stale, err := OpenKeyring(t.Context(), db, k.root)
+		must(t, err)
+		next, err := Rotate(t.Context(), k.c, db, k.root, nil)
+		must(t, err)
+		if err := stale.Add(t.Context()); err == nil {
+			t.Error("a key was added under the old root key")
+		}
+		if _, err := OpenKeyring(t.Context(), db, next); err != nil {
+			t.Errorf("the ring is under two root keys: %v", err)
+		}
+		stale.Reopen(func(context.Context) (envelope.Root, error) { return File(k.c.Path) })
+		must(t, stale.Add(t.Context()))
+		_, err = OpenKeyring(t.Context(), db, next)
+		must(t, err)
+	})
+}
+
+// Adding a key and changing the root key at once leave the ring under one.
+func TestAddDuringRewrap(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		k := newKept(t, db)
+		root := k.root
+		for range 10 {
+			next := Memory()
+			adder, err := OpenKeyring(t.Context(), db, root)
+			must(t, err)
+			var adding sync.WaitGroup
+			adding.Go(func() { adder.Add(t.Context()) }) // which may lose
+			err = Rewrap(t.Context(), db, root, next, nil)
+			adding.Wait()
+			if err == nil {
+				root = next
+			}
+			if _, err := OpenKeyring(t.Context(), db, root); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// No root key that a backup may need is written over.
+func TestEveryOldKeyStays(t *testing.T) {
+	k := newKept(t, storetest.Open(t))
+	root, want := k.root, []string{}
+	for range 3 {
+		want = append(want, root.Fingerprint())
+		next, err := Rotate(t.Context(), k.c, k.db, root, nil)
+		must(t, err)
+		root = next
+	}
+	for i, path := range []string{oldPath(k.c.Path) + "." + want[0], oldPath(k.c.Path) + "." + want[1], oldPath(k.c.Path)} {
+		if old, err := File(path); err != nil || old.Fingerprint() != want[i] {
+			t.Errorf("%s: %v", filepath.Base(path), err)
+		}
+	}
 }

@@ -53,7 +53,10 @@ func (s Sealing) Rotate(ctx context.Context, newKey bool) (string, error) {
 		return "", err
 	}
 	return s.carryOut(ctx, "/seal/rotate", string(order), func(db *store.DB, root envelope.Root, where seal.Config) (envelope.Root, error) {
-		next, err := seal.Rotate(ctx, where, db, root, s.Progress)
+		next, err := root, error(nil)
+		if !newKey || !othersHaveACopy(s.DatabaseURL, where) {
+			next, err = seal.Rotate(ctx, where, db, root, s.Progress)
+		}
 		if err != nil || !newKey {
 			return next, err
 		}
@@ -204,6 +207,14 @@ func (s Sealing) follow(answer io.Reader) (string, error) {
 	return "", errors.Join(lines.Err(), errors.New("the server ended before it was done: azekura seal status tells how far it came"))
 }
 
+// othersHaveACopy says that other servers of the database have the root key in
+// a file of their own. They could not open a key of the ring that is wrapped
+// under a new one, and what it seals, before somebody has copied that to them:
+// so the two are not changed in one go.
+func othersHaveACopy(databaseURL string, where seal.Config) bool {
+	return databaseURL != "" && (where.Kind == "" || where.Kind == seal.KindFile)
+}
+
 type rotation struct {
 	NewKey bool
 }
@@ -216,6 +227,9 @@ func (d *localDoor) rotateSeal(w http.ResponseWriter, r *http.Request) {
 	}
 	d.reseal(w, r, func(progress func(done, all int), root envelope.Root) (envelope.Root, seal.Config, error) {
 		where := d.server.sealSettings()
+		if order.NewKey && othersHaveACopy(d.server.cfg.DatabaseURL, where) {
+			return root, where, nil
+		}
 		next, err := seal.Rotate(r.Context(), where, d.server.db, root, progress)
 		return next, where, err
 	}, order.NewKey)

@@ -143,6 +143,7 @@ type Server struct {
 	env      atomic.Pointer[[]Variable]
 	stopping atomic.Bool
 	sealed   atomic.Bool                   // until unseal has succeeded
+	locks    atomic.Bool                   // whether the seal must not be asked again
 	root     atomic.Pointer[envelope.Root] // nil while it is sealed
 	where    atomic.Pointer[seal.Config]   // nil: as cfg says
 	losing   atomic.Int64                  // secrets whose KMS key is scheduled for deletion
@@ -254,6 +255,9 @@ func (s *Server) openStore(ctx context.Context, figures *metrics.Metrics) (err e
 		return err
 	}
 	s.keyring = seal.NewKeyring(s.db)
+	if s.cfg.DataDir != "" {
+		s.keyring.Reopen(func(ctx context.Context) (envelope.Root, error) { return seal.Open(ctx, s.sealSettings()) })
+	}
 	if s.cfg.DataDir == "" {
 		return nil
 	}
@@ -324,14 +328,19 @@ func (s *Server) ReloadCertificate() error {
 // Serve answers requests until ctx ends, then lets those in flight finish, for
 // ShutdownGrace at most; the error says if some did not. A server that started
 // sealed refuses all requests with 503 until its seal can be reached, which it
-// tries again and again. Serve may be called once.
+// tries again and again; a seal that comes back with another key ends it. Serve may be
+// called once.
 func (s *Server) Serve(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	failed := make(chan error, 1)
 	work.Go(func() {
-		if s.awaitSeal(ctx) {
+		switch unsealed, err := s.awaitSeal(ctx); {
+		case err != nil:
+			failed <- err
+		case unsealed:
 			work.Go(func() { s.users.Run(ctx) })
 			s.work(ctx)
 		}
@@ -349,6 +358,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve on %s: %w", s.cfg.Listen, err)
+	case err := <-failed:
+		s.http.Close()
+		<-served
+		return fmt.Errorf("unseal: %w", err)
 	case <-ctx.Done():
 	}
 	s.stopping.Store(true)

@@ -11,6 +11,7 @@ import (
 	"azekura/internal/api"
 	"azekura/internal/envelope"
 	"azekura/internal/seal"
+	"azekura/internal/store"
 )
 
 // The pause before the seal is asked again doubles from one to the other.
@@ -82,28 +83,45 @@ func (s *Server) staysSealed(err error) bool {
 	if !errors.Is(err, seal.ErrUnreachable) || s.cfg.DataDir == "" {
 		return false
 	}
+	if errors.Is(err, seal.ErrLocks) {
+		s.locks.Store(true)
+		s.cfg.Log.Error("sealed, and the seal is not asked again, which could lock it: set it right, then start the server again", "error", err)
+		return true
+	}
 	s.cfg.Log.Error("sealed: no request is served before the seal can be reached, which is tried again", "error", err)
 	return true
 }
 
 // awaitSeal unseals a server that started sealed, and says whether it came to
-// that before ctx ended.
-func (s *Server) awaitSeal(ctx context.Context) bool {
+// that before ctx ended. An error is one that does not pass by itself, such as a
+// seal that came back with another key. A seal that locks itself is not asked
+// again.
+func (s *Server) awaitSeal(ctx context.Context) (bool, error) {
 	for pause := firstPause; s.sealed.Load(); pause = min(2*pause, longestPause) {
+		if s.locks.Load() {
+			<-ctx.Done()
+			return false, nil
+		}
 		select {
 		case <-ctx.Done():
-			return false
+			return false, nil
 		case <-time.After(pause/2 + rand.N(pause)): // nodes that lost one seal do not all come back at once
 		}
 		err := s.unseal(ctx)
 		switch {
 		case err == nil:
 			s.cfg.Log.Info("unsealed: requests are served")
-		case ctx.Err() == nil:
+		case ctx.Err() != nil:
+			return false, nil
+		case errors.Is(err, seal.ErrLocks):
+			s.staysSealed(err)
+		case errors.Is(err, seal.ErrUnreachable), errors.Is(err, store.ErrUnavailable):
 			s.cfg.Log.Error("still sealed", "error", err, "next_try_within", min(2*pause, longestPause)*3/2)
+		default:
+			return false, err
 		}
 	}
-	return true
+	return true, nil
 }
 
 // closed is why no request is served now; nil if they are. SDKs try again what
