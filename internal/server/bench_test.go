@@ -2,6 +2,8 @@ package server
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -41,15 +43,20 @@ func newBench(b *testing.B) *bench {
 	return x
 }
 
-func (x *bench) call(op, body string) {
+func (x *bench) call(op, body string) *httptest.ResponseRecorder {
+	return x.callOf("secretsmanager", "secretsmanager."+op, body)
+}
+
+func (x *bench) callOf(service, target, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
-	r.Header.Set("X-Amz-Target", "secretsmanager."+op)
-	sigv4.Sign(r, x.creds, "us-east-1", "secretsmanager", sha256.Sum256([]byte(body)), time.Now())
+	r.Header.Set("X-Amz-Target", target)
+	sigv4.Sign(r, x.creds, "us-east-1", service, sha256.Sum256([]byte(body)), time.Now())
 	w := httptest.NewRecorder()
 	x.s.http.Handler.ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		x.b.Fatal(w.Body)
 	}
+	return w
 }
 
 var value1K = strings.Repeat("0123456789abcdef", 64)
@@ -74,5 +81,26 @@ func BenchmarkPutSecretValue(b *testing.B) {
 			op, name = "CreateSecret", "Name"
 		}
 		x.call(op, fmt.Sprintf(`{%q:"s%d","ClientRequestToken":"%032d","SecretString":%q}`, name, n/versions, n, value1K))
+	}
+}
+
+func BenchmarkKMS(b *testing.B) {
+	x := newBench(b)
+	var made struct{ KeyMetadata struct{ KeyId string } }
+	if err := json.NewDecoder(x.callOf("kms", "TrentService.CreateKey", "{}").Body).Decode(&made); err != nil {
+		b.Fatal(err)
+	}
+	encrypt := fmt.Sprintf(`{"KeyId":%q,"Plaintext":%q,"EncryptionContext":{"app":"bench"}}`, made.KeyMetadata.KeyId, base64.StdEncoding.EncodeToString([]byte(value1K)))
+	var sealed struct{ CiphertextBlob string }
+	if err := json.NewDecoder(x.callOf("kms", "TrentService.Encrypt", encrypt).Body).Decode(&sealed); err != nil {
+		b.Fatal(err)
+	}
+	for op, body := range map[string]string{"Encrypt": encrypt, "Decrypt": fmt.Sprintf(`{"CiphertextBlob":%q,"EncryptionContext":{"app":"bench"}}`, sealed.CiphertextBlob)} {
+		b.Run(op, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x.callOf("kms", "TrentService."+op, body)
+			}
+		})
 	}
 }
