@@ -141,6 +141,8 @@ func (d *decoder) plain(v reflect.Value, w *value) error {
 	return err
 }
 
+var strictBase64 = base64.StdEncoding.Strict()
+
 // blob takes standard base64 with padding and nothing else: Go's decoder would
 // pass over line breaks and stray bits, and one value would have many forms.
 func (d *decoder) blob(v reflect.Value) error {
@@ -149,8 +151,8 @@ func (d *decoder) blob(v reflect.Value) error {
 		return err
 	}
 	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
-	n, err := base64.StdEncoding.Strict().Decode(decoded, s)
-	if err != nil || bytes.ContainsAny(s, "\r\n") {
+	n, err := strictBase64.Decode(decoded, s)
+	if err != nil || bytes.IndexByte(s, '\n') >= 0 || bytes.IndexByte(s, '\r') >= 0 {
 		return api.Serialization("STRING_VALUE can not be converted to a Blob: it is not base64")
 	}
 	v.SetBytes(decoded[:n])
