@@ -271,57 +271,65 @@ const (
 )
 
 // learn looks for a key that another node may have added. Blobs are also what
-// strangers make up, so it looks five times a second at most, for one row; who
-// comes in between waits for the next look. Nobody can keep a key from being
-// found by asking for others.
+// strangers make up, so it looks five times a second at most, for what is newer
+// than what it knows. One look answers all who came before it began: nobody can
+// keep a key from being found by asking for others, or have others wait long.
 func (k *Keyring) learn(id uuid.UUID) (ringKey, bool) {
+	came := time.Now()
 	k.learning.Lock()
 	defer k.learning.Unlock()
 	held := k.held.Load()
 	if held == nil {
 		return ringKey{}, false
 	}
-	if key, ok := held.keys[id]; ok { // somebody was quicker
-		return key, true
+	if key, ok := held.keys[id]; ok || k.learned.After(came) {
+		return key, ok
 	}
 	time.Sleep(learnPause - time.Since(k.learned))
 	k.learned = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), learnTime)
 	defer cancel()
-	fresh, err := k.look(ctx, held, id)
-	if err != nil || fresh == nil {
+	fresh, err := k.look(ctx, held)
+	if err != nil {
 		return ringKey{}, false
 	}
 	k.held.Store(fresh)
-	return fresh.keys[id], true
+	key, ok := fresh.keys[id]
+	return key, ok
 }
 
-// look is held with the key id, or nil if the store has no such key.
-func (k *Keyring) look(ctx context.Context, held *ring, id uuid.UUID) (*ring, error) {
+// look is held with the keys that have come since.
+func (k *Keyring) look(ctx context.Context, held *ring) (*ring, error) {
 	var rows []keyringRow
 	err := k.db.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = selectRingKey(tx, id.String())
+		rows, err = selectNewer(tx, held.number)
 		return err
 	})
 	if err != nil || len(rows) == 0 {
-		return nil, err
+		return held, err
 	}
-	key, err := unwrapRow(ctx, rows[0], k.root)
-	if err != nil && k.reopen != nil {
-		root, opening := k.reopen(ctx)
-		if opening != nil {
-			return nil, opening
-		}
-		if key, err = unwrapRow(ctx, rows[0], root); err == nil {
-			k.root = root
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer clear(key[:])
 	fresh := &ring{newest: held.newest, number: held.number, keys: maps.Clone(held.keys)}
-	return fresh, fresh.add(rows[0], key)
+	for _, row := range rows {
+		key, err := unwrapRow(ctx, row, k.root)
+		if err != nil && k.reopen != nil {
+			root, opening := k.reopen(ctx)
+			if opening != nil {
+				return nil, opening
+			}
+			if key, err = unwrapRow(ctx, row, root); err == nil {
+				k.root = root
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		err = fresh.add(row, key)
+		clear(key[:])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fresh, nil
 }
 
 // OpenKey is Open for a blob that holds a key.

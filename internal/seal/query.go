@@ -16,10 +16,10 @@ func selectKeyring(tx *store.Tx) ([]keyringRow, error) {
 		`SELECT number, id, wrapped, root, created_at FROM keyring ORDER BY number`)
 }
 
-// selectRingKey reads one key, or none.
-func selectRingKey(tx *store.Tx, id string) ([]keyringRow, error) {
+// selectNewer reads the keys with numbers above one, in their order.
+func selectNewer(tx *store.Tx, number int64) ([]keyringRow, error) {
 	return store.Collect(tx, func(r *keyringRow) []any { return []any{&r.number, &r.id, &r.wrapped, &r.root, &r.created} },
-		`SELECT number, id, wrapped, root, created_at FROM keyring WHERE id = $1`, id)
+		`SELECT number, id, wrapped, root, created_at FROM keyring WHERE number > $1 ORDER BY number`, number)
 }
 
 func insertKeyring(tx *store.Tx, r keyringRow) error {
