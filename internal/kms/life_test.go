@@ -325,6 +325,26 @@ func TestTheDefaultKeyIsNotTheCustomers(t *testing.T) {
 	}
 }
 
+// To describe the default key makes it, for who may; other aliases are AWS's, too,
+// and are not there.
+func TestDescribeMakesTheDefaultKey(t *testing.T) {
+	w := newWorld(t)
+	held := w.policies
+	w.policies = granting(t, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)
+	if _, err := try(w, w.DescribeKey, &model.DescribeKeyInput{KeyId: new(DefaultAlias)}); err == nil {
+		t.Error("described without permission")
+	}
+	w.policies = held
+	if got := do(w, w.ListKeys, &model.ListKeysInput{}); len(got.Keys) != 0 {
+		t.Error("made for who may not")
+	}
+	made := w.describe(new(DefaultAlias))
+	if again := w.describe(new("arn:aws:kms:us-east-1:111111111111:" + DefaultAlias)); *again.KeyId != *made.KeyId {
+		t.Error("made twice")
+	}
+	refuse(w, w.DescribeKey, &model.DescribeKeyInput{KeyId: new("alias/aws/s3")}, "NotFoundException", "Alias arn:aws:kms:us-east-1:111111111111:alias/aws/s3 is not found.")
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestRotation(t *testing.T) {

@@ -23,8 +23,10 @@ type Quota struct {
 // Limits are the quotas in force. The zero Limits refuse nothing.
 type Limits struct{ quotas []Quota }
 
-// aws are AWS's default quotas: "AWS Secrets Manager quotas" and "IAM and STS
-// quotas", in the user guides. IAM and Organizations publish none.
+// aws are AWS's default quotas: "AWS Secrets Manager quotas", "IAM and STS
+// quotas" and "AWS KMS request quotas", in the user guides. IAM and
+// Organizations publish none. Where AWS's differ by region or by key, these are
+// in between; those of less than one a second are one.
 var aws = []Quota{
 	{40_000, []string{"secretsmanager:DescribeSecret"}},
 	{10_000, []string{"secretsmanager:GetSecretValue"}},
@@ -50,6 +52,46 @@ var aws = []Quota{
 		"sts:AssumeRole", "sts:DecodeAuthorizationMessage", "sts:GetAccessKeyInfo",
 		"sts:GetCallerIdentity", "sts:GetFederationToken", "sts:GetSessionToken",
 	}},
+	{10_000, []string{
+		"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+		"kms:GenerateMac", "kms:GenerateRandom", "kms:ReEncrypt", "kms:VerifyMac",
+	}},
+	{1_000, []string{"kms:DeriveSharedSecret", "kms:Sign", "kms:Verify"}},
+	{25, []string{"kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext"}},
+	{2_000, []string{"kms:DescribeKey"}},
+	{2_000, []string{"kms:GetPublicKey"}},
+	{2_000, []string{"kms:ListResourceTags"}},
+	{1_000, []string{"kms:GetKeyPolicy"}},
+	{1_000, []string{"kms:GetKeyRotationStatus"}},
+	{500, []string{"kms:ListAliases"}},
+	{500, []string{"kms:ListKeys"}},
+	{100, []string{"kms:ListGrants"}},
+	{100, []string{"kms:ListKeyPolicies"}},
+	{100, []string{"kms:ListKeyRotations"}},
+	{100, []string{"kms:ListRetirableGrants"}},
+	{50, []string{"kms:CreateGrant"}},
+	{30, []string{"kms:RetireGrant"}},
+	{30, []string{"kms:RevokeGrant"}},
+	{15, []string{"kms:DeleteAlias"}},
+	{15, []string{"kms:DeleteImportedKeyMaterial"}},
+	{15, []string{"kms:EnableKeyRotation"}},
+	{15, []string{"kms:ImportKeyMaterial"}},
+	{15, []string{"kms:PutKeyPolicy"}},
+	{15, []string{"kms:ScheduleKeyDeletion"}},
+	{10, []string{"kms:TagResource"}},
+	{5, []string{"kms:CancelKeyDeletion"}},
+	{5, []string{"kms:CreateAlias"}},
+	{5, []string{"kms:CreateKey"}},
+	{5, []string{"kms:DisableKey"}},
+	{5, []string{"kms:DisableKeyRotation"}},
+	{5, []string{"kms:EnableKey"}},
+	{5, []string{"kms:ReplicateKey"}},
+	{5, []string{"kms:RotateKeyOnDemand"}},
+	{5, []string{"kms:UntagResource"}},
+	{5, []string{"kms:UpdateAlias"}},
+	{5, []string{"kms:UpdateKeyDescription"}},
+	{5, []string{"kms:UpdatePrimaryRegion"}},
+	{1, []string{"kms:GetParametersForImport"}},
 }
 
 // Parse reads settings: "aws" stands for AWS's default quotas, "off" for none,
