@@ -126,7 +126,8 @@ func Opens(ctx context.Context, tx *store.Tx, root envelope.Root) error {
 
 func unwrap(ctx context.Context, rows []keyringRow, root envelope.Root) (*ring, error) {
 	ring := &ring{keys: map[uuid.UUID]ringKey{}}
-	for _, row := range rows {
+	for i, row := range rows {
+		breathe(i)
 		key, err := unwrapRow(ctx, row, root)
 		if err != nil {
 			return nil, err

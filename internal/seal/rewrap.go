@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"azekura/internal/envelope"
 	"azekura/internal/store"
@@ -46,6 +47,7 @@ func rewrap(ctx context.Context, db *store.DB, from, to envelope.Root, progress 
 		if progress != nil {
 			progress(i+1, len(rows))
 		}
+		breathe(i)
 	}
 	return db.Update(ctx, func(tx *store.Tx) error {
 		for i := range rows {
@@ -56,6 +58,7 @@ func rewrap(ctx context.Context, db *store.DB, from, to envelope.Root, progress 
 			if err != nil {
 				return err
 			}
+			breathe(i)
 		}
 		// Last, when the rows are locked: Add touches one of them.
 		now, err := selectKeyring(tx)
@@ -64,6 +67,16 @@ func rewrap(ctx context.Context, db *store.DB, from, to envelope.Root, progress 
 		}
 		return err
 	})
+}
+
+// breathe is called for each of many keys. On one processor a goroutine that
+// never waits is preempted every 10 ms only, and requests that have arrived are
+// not looked for as long as it can run: to sleep for a moment lets them in, to
+// yield would not.
+func breathe(n int) {
+	if n%16 == 15 {
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 func rewrapRow(ctx context.Context, row keyringRow, from, to envelope.Root) (keyringRow, error) {

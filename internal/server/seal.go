@@ -269,7 +269,14 @@ func (d *localDoor) reseal(w http.ResponseWriter, r *http.Request, do func(func(
 		fmt.Fprintf(out, format+"\n", args...)
 		out.control.Flush()
 	}
-	next, where, err := do(func(done, all int) { tell("progress %d %d", done, all) }, *root)
+	percent := -1
+	progress := func(done, all int) {
+		if now := done * 100 / all; now != percent {
+			percent = now
+			tell("progress %d %d", done, all)
+		}
+	}
+	next, where, err := do(progress, *root)
 	if err == nil {
 		s.root.Store(&next)
 		s.where.Store(&where)

@@ -58,7 +58,7 @@ func TestPartOfARunNeverOverwritesTheReport(t *testing.T) {
 		s    settings
 		want string
 	}{
-		{settings{report: wholeReport}, "start,reads,writes,access,postgres,million,tls"},
+		{settings{report: wholeReport}, "start,reads,writes,access,keys,postgres,rotation,million,tls"},
 		{settings{only: "tls,reads", report: "other.md"}, "reads,tls"},
 		{settings{only: "tls", report: "docs/../docs/performance.md"}, "error"},
 		{settings{only: "tls,nothing", report: "other.md"}, "error"},

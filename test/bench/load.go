@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ type load struct {
 	// sleepy loads have a goroutine for each connection, which sleeps until its
 	// answer comes, as TLS needs; the others one thread that polls.
 	sleepy bool
+
+	// beside, if set, is done while the requests are sent, and ends with ctx.
+	beside func(ctx context.Context) error
 }
 
 // A sample is what one run of a load measured.
@@ -44,7 +48,16 @@ type sample struct {
 
 // run sends a load's requests for a time. Connections are opened before the
 // clock starts.
-func (l load) run(round int, duration time.Duration) (sample, error) {
+func (l load) run(round int, duration time.Duration) (_ sample, err error) {
+	if l.beside != nil {
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- l.beside(ctx) }()
+		defer func() {
+			stop()
+			err = errors.Join(err, <-done)
+		}()
+	}
 	next, err := l.requests(round)
 	if err != nil {
 		return sample{}, err

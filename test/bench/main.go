@@ -65,6 +65,7 @@ func parts() []part {
 		{"access", (*bench).access},
 		{"keys", (*bench).keys},
 		{"postgres", (*bench).postgres},
+		{"rotation", (*bench).rotation},
 		{"million", (*bench).millionSecrets},
 		{"tls", (*bench).tls},
 	}
