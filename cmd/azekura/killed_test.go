@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -59,6 +60,65 @@ func TestKilledRotation(t *testing.T) {
 		}
 	}
 	running.kill()
+}
+
+// Whenever something is killed while the root key is taken from one seal to
+// another, there and back, one of the two opens the directory, and everything
+// in it.
+func TestKilledSealMigration(t *testing.T) {
+	if fips140.Enforced() {
+		t.Skip("a passphrase takes Argon2id")
+	}
+	dir := t.TempDir()
+	data, words := filepath.Join(dir, "data"), filepath.Join(dir, "words")
+	if err := os.WriteFile(words, []byte("six words that nobody guesses"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := map[string][]string{"file": {"--seal", "file"}, "passphrase": {"--seal", "passphrase", "--seal-passphrase-file", words}}
+	other := map[string]string{"file": "passphrase", "passphrase": "file"}
+	for name, text := range map[string]string{"file": "seal: file\n", "passphrase": "seal: passphrase\nseal-passphrase-file: " + words + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func(seal string) (*process, error) {
+		return launch(dir, os.Environ(), append([]string{"server", "--data-dir", data, "--listen", "127.0.0.1:0"}, flags[seal]...)...)
+	}
+	now := "file"
+	running, err := start(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustDo(t, administrator(t, data), "CreateSecret", map[string]any{"Name": "planted", "SecretString": "hunter2"})
+	moved := 0
+	for round := range rounds(16) {
+		alone := round%2 == 0 // every other time no server runs
+		if alone {
+			running.kill()
+		}
+		to := other[now]
+		verb := exec.Command("azekura", append([]string{"seal", "migrate", "--data-dir", data, "--to", filepath.Join(dir, to+".yaml")}, flags[now]...)...)
+		if err := verb.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(rand.N(500 * time.Millisecond)) // a random moment of what it does
+		if alone {
+			verb.Process.Kill()
+		}
+		running.kill()
+		verb.Wait()
+		if running, err = start(to); err == nil {
+			now = to
+			moved++
+		} else if running, err = start(now); err != nil {
+			t.Fatalf("round %d: neither seal opens it: %v", round, err)
+		}
+		if out := mustDo(t, administrator(t, data), "GetSecretValue", map[string]any{"SecretId": "planted"}); out["SecretString"] != "hunter2" {
+			t.Fatalf("round %d: it answers %v", round, out)
+		}
+	}
+	running.kill()
+	t.Logf("%d of %d migrations came to their end", moved, rounds(16))
 }
 
 // Whenever the server is killed while secrets are taken to another key, each

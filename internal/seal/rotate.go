@@ -146,10 +146,11 @@ func Migrate(ctx context.Context, from, to Config, db *store.DB, root envelope.R
 	return next, nil
 }
 
-// intoFile puts a keyring under a new root key file.
+// intoFile puts a keyring under a new root key file. One that is there is of
+// before, and is put aside: a migration from it may have been broken off.
 func intoFile(ctx context.Context, to Config, db *store.DB, root envelope.Root, progress func(done, all int)) (envelope.Root, error) {
-	if _, err := os.Lstat(to.Path); err == nil {
-		return nil, fmt.Errorf("there is a root key in %s already: move it away", to.Path)
+	if err := Settle(ctx, to, db); err != nil {
+		return nil, err
 	}
 	next, err := CreateFile(nextPath(to.Path))
 	if err != nil {
