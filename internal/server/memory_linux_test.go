@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -89,22 +90,29 @@ func (n *needle) inMemory(t *testing.T) (count int) {
 		if _, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
 			continue
 		}
-		for ; from < to; from += uintptr(len(window)) - uintptr(len(n.one)) {
-			if from < own+uintptr(len(window)) && own < from+uintptr(len(window)) {
-				continue // the window sees itself
-			}
-			got, _ := mem.ReadAt(window[:min(uintptr(len(window)), to-from)], int64(from))
-			seen += got
-			count += n.in(window[:got])
-			if got < len(n.one) {
-				break
-			}
+		for _, part := range [][2]uintptr{{from, min(to, own)}, {max(from, own+uintptr(len(window))), to}} { // the window sees itself
+			found, size := n.between(mem, window, part[0], part[1])
+			count += found
+			seen += size
 		}
 	}
 	if seen < 1<<20 {
 		t.Fatalf("saw %d bytes of memory", seen)
 	}
 	return count
+}
+
+// between counts the needle from one address to another, through a window.
+func (n *needle) between(mem io.ReaderAt, window []byte, from, to uintptr) (count, seen int) {
+	for ; from < to; from += uintptr(len(window) - len(n.one) + 1) {
+		got, _ := mem.ReadAt(window[:min(uintptr(len(window)), to-from)], int64(from))
+		seen += got
+		count += n.in(window[:got])
+		if got < len(n.one) {
+			break
+		}
+	}
+	return count, seen
 }
 
 // An answerSink takes an answer and keeps none of it.
