@@ -65,5 +65,9 @@ type Service struct {
 	// values nor enumerations, as IAM's.
 	Discreet bool
 
+	// Throttled is what a caller is told whose quota is used up; "" stands for
+	// what most services say.
+	Throttled string
+
 	Ops []Op
 }

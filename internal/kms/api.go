@@ -7,7 +7,8 @@ import (
 
 // API is the service as the wire serves it: one line an operation.
 func (s *Service) API() call.Service {
-	return call.Service{Name: "kms", Target: model.Target, Ops: []call.Op{
+	const throttled = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+	return call.Service{Name: "kms", Target: model.Target, Throttled: throttled, Ops: []call.Op{
 		call.Bind("CancelKeyDeletion", s.CancelKeyDeletion),
 		call.Bind("CreateAlias", s.CreateAlias),
 		call.Bind("CreateGrant", s.CreateGrant),

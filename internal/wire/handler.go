@@ -77,7 +77,8 @@ type Handler struct {
 	targets map[string]*target   // of the JSON protocol, by X-Amz-Target
 	queries map[string]*queryAPI // by version
 
-	unsigned bool // whether an operation is
+	unsigned  bool              // whether an operation is
+	throttled map[string]string // what callers of a service are told, if it is not the usual
 }
 
 // An Outcome is what became of one request. Nothing in it was written by the
@@ -103,6 +104,12 @@ type target struct {
 // the service does not say its protocol: both are errors of the program, as is
 // what Check finds.
 func (h *Handler) Handle(s call.Service) {
+	if s.Throttled != "" {
+		if h.throttled == nil {
+			h.throttled = map[string]string{}
+		}
+		h.throttled[s.Name] = s.Throttled
+	}
 	switch {
 	case (s.Target == "") == (s.Version == ""):
 		panic("wire: service " + s.Name + " speaks JSON by its Target or the query protocol by its Version")
@@ -381,7 +388,9 @@ func (h *Handler) admit(c *call.Call, sent *message) error {
 		return nil
 	}
 	if wait := h.Admit(c); wait > 0 {
-		return api.Throttled(wait)
+		e := api.Throttled(wait)
+		e.Message = cmp.Or(h.throttled[c.Service], e.Message)
+		return e
 	}
 	sent.admitted = true
 	return nil

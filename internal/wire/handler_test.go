@@ -407,3 +407,14 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// A service tells whose quota is used up in its own words, if it has some.
+func TestThrottledInAServicesWords(t *testing.T) {
+	b := newBench(getSecretValue(nil, nil))
+	b.Handle(call.Service{Name: "kms", Target: "TrentService", Throttled: "too fast for KMS", Ops: []call.Op{getSecretValue(nil, nil)}})
+	b.Admit = func(*call.Call) time.Duration { return time.Second }
+	want(t, b.call("GetSecretValue", `{"SecretId":"db"}`), 400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`)
+	r := post("GetSecretValue", `{"SecretId":"db"}`)
+	r.Header.Set("X-Amz-Target", "TrentService.GetSecretValue")
+	want(t, b.do(r), 400, `{"__type":"ThrottlingException","message":"too fast for KMS"}`)
+}
